@@ -1,0 +1,67 @@
+# The version has one source, the control file; everything else derives from it.
+EXTENSION = cqrs
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" cqrs.control)
+
+MODULE_big = cqrs
+# Bottom layer first: base, event, ..., and cqrs.o, which starts them in order.
+OBJS = \
+	src/base/guc.o \
+	src/base/identity.o \
+	src/base/names.o \
+	src/base/plans.o \
+	src/base/table.o \
+	src/base/triggers.o \
+	src/event/after.o \
+	src/event/append.o \
+	src/event/append_sql.o \
+	src/event/cause.o \
+	src/event/cursor.o \
+	src/event/event_type.o \
+	src/event/incarnation.o \
+	src/event/late.o \
+	src/event/log.o \
+	src/event/payload.o \
+	src/event/read_sql.o \
+	src/event/reader.o \
+	src/event/snapshot.o \
+	src/event/stream.o \
+	src/cqrs.o
+
+# The install script is built from these parts, in this order.
+SQL_PARTS = \
+	sql/install/header.sql \
+	sql/install/event.sql
+
+DATA_built = sql/cqrs--$(EXTVERSION).sql
+DATA = $(wildcard sql/cqrs--*--*.sql)
+EXTRA_CLEAN = sql/cqrs--$(EXTVERSION).sql tmp_check tmp_check_iso output_iso results regression.diffs regression.out
+
+# Warnings are errors in our own builds (WERROR=1), never in a user's.
+PG_CPPFLAGS = -I$(srcdir)/src -DCQRS_VERSION='"$(EXTVERSION)"'
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
+ifdef WERROR
+PG_CFLAGS += -Werror
+endif
+ifdef ASSERTIONS
+PG_CPPFLAGS += -DUSE_ASSERT_CHECKING
+endif
+
+REGRESS = --schedule=$(srcdir)/test/schedule
+REGRESS_OPTS = --inputdir=$(srcdir)/test --temp-instance=./tmp_check --temp-config=$(srcdir)/test/server.conf
+ISOLATION = --schedule=$(srcdir)/test/isolation_schedule
+ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. --temp-instance=./tmp_check_iso --temp-config=$(srcdir)/test/server.conf
+TAP_TESTS = 1
+PROVE_TESTS = test/t/*.pl
+
+# No bitcode: inlining across this boundary buys nothing, and it would make clang a build requirement.
+override with_llvm = no
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+sql/cqrs--$(EXTVERSION).sql: $(SQL_PARTS) cqrs.control
+	cat $(SQL_PARTS) > $@
+
+# A header may change any file's layout of a struct: rebuild all of them.
+$(OBJS): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h) cqrs.control

@@ -1,0 +1,180 @@
+/* Part of cqrs: the event log. */
+
+--
+-- Incarnations.  An event's xid means something only in the database in which
+-- it was written.  Events beyond "after_position" were written in the database
+-- that the row names; the row is added by the first append after a restore, an
+-- upgrade or a copy.
+--
+CREATE TABLE cqrs.incarnation (
+	id integer NOT NULL CONSTRAINT incarnation_pkey PRIMARY KEY,
+	system_identifier bigint NOT NULL,
+	database oid NOT NULL,
+	after_position bigint NOT NULL,
+	started_at timestamp with time zone NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+REVOKE ALL ON TABLE cqrs.incarnation FROM PUBLIC;
+COMMENT ON TABLE cqrs.incarnation IS
+	'The databases this event log has lived in: one row for the first, and one more for each restore, upgrade or copy';
+SELECT pg_catalog.pg_extension_config_dump('cqrs.incarnation', '');
+
+--
+-- Event types.  Registering one is optional; it gives the type a payload type
+-- that every event is checked against, and a description.
+--
+CREATE TABLE cqrs.event_type (
+	name text COLLATE pg_catalog."C" NOT NULL CONSTRAINT event_type_pkey PRIMARY KEY,
+	payload text,
+	schema_version integer NOT NULL DEFAULT 1,
+	description text,
+	created_at timestamp with time zone NOT NULL DEFAULT pg_catalog.now()
+);
+REVOKE ALL ON TABLE cqrs.event_type FROM PUBLIC;
+COMMENT ON TABLE cqrs.event_type IS 'Registered event types';
+COMMENT ON COLUMN cqrs.event_type.payload IS 'Composite type that the data of such an event must fit, schema-qualified';
+COMMENT ON COLUMN cqrs.event_type.schema_version IS 'Version that new events of this type are stored with';
+SELECT pg_catalog.pg_extension_config_dump('cqrs.event_type', '');
+
+CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.event_type
+	FOR EACH STATEMENT EXECUTE FUNCTION cqrs.invalidate();
+
+--
+-- Streams.  One row a stream; an append locks it before it draws a position,
+-- so position order is version order.  Room is left on the pages for updates.
+--
+CREATE TABLE cqrs.stream (
+	stream text COLLATE pg_catalog."C" NOT NULL CONSTRAINT stream_pkey PRIMARY KEY,
+	version bigint NOT NULL
+) WITH (fillfactor = 70);
+REVOKE ALL ON TABLE cqrs.stream FROM PUBLIC;
+COMMENT ON TABLE cqrs.stream IS 'Streams and their last version; the row is the lock that orders appends to the stream';
+SELECT pg_catalog.pg_extension_config_dump('cqrs.stream', '');
+
+--
+-- Events.  No cache on the sequence: the reader relies on positions being
+-- drawn in the order in which transactions draw them.
+--
+CREATE SEQUENCE cqrs.event_position AS bigint CACHE 1 NO CYCLE;
+REVOKE ALL ON SEQUENCE cqrs.event_position FROM PUBLIC;
+COMMENT ON SEQUENCE cqrs.event_position IS 'Positions of events';
+SELECT pg_catalog.pg_extension_config_dump('cqrs.event_position', '');
+
+CREATE TABLE cqrs.event (
+	position bigint NOT NULL CONSTRAINT event_pkey PRIMARY KEY,
+	xid xid8 NOT NULL,
+	stream text NOT NULL,
+	category text NOT NULL,
+	version bigint NOT NULL,
+	type text NOT NULL,
+	schema_version integer NOT NULL,
+	data jsonb NOT NULL,
+	metadata jsonb,
+	command_id uuid,
+	recorded_at timestamp with time zone NOT NULL
+);
+-- Byte order: names are compared as names, fast, and no change of the operating
+-- system's collations can break the index.
+CREATE UNIQUE INDEX event_stream_version_idx ON cqrs.event (stream COLLATE pg_catalog."C", version);
+-- Finds the events of a transaction that committed late, in position order.
+CREATE INDEX event_xid_position_idx ON cqrs.event (xid, position);
+REVOKE ALL ON TABLE cqrs.event FROM PUBLIC;
+COMMENT ON TABLE cqrs.event IS 'The event log: outbox and event store in one, insert-only';
+COMMENT ON COLUMN cqrs.event.position IS 'Number of the event in the log: unique and rising, with holes';
+COMMENT ON COLUMN cqrs.event.xid IS 'Top-level transaction that appended the event';
+COMMENT ON COLUMN cqrs.event.stream IS 'Stream of the event, such as order-7';
+COMMENT ON COLUMN cqrs.event.category IS 'Part of the stream''s name before the first "-"';
+COMMENT ON COLUMN cqrs.event.version IS 'Number of the event in its stream: 1, 2, 3, without holes';
+COMMENT ON COLUMN cqrs.event.type IS 'Type of the event, such as ItemAdded';
+COMMENT ON COLUMN cqrs.event.schema_version IS 'Version of the event type''s payload that the data was written with';
+COMMENT ON COLUMN cqrs.event.data IS 'What happened';
+COMMENT ON COLUMN cqrs.event.metadata IS 'What else is known of it, such as who caused it; null when nothing is';
+COMMENT ON COLUMN cqrs.event.command_id IS 'Command that caused the event';
+COMMENT ON COLUMN cqrs.event.recorded_at IS 'Time of the append, by the server''s clock; says nothing about order';
+SELECT pg_catalog.pg_extension_config_dump('cqrs.event', '');
+
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON cqrs.event
+	FOR EACH STATEMENT EXECUTE FUNCTION cqrs.refuse_change();
+
+--
+-- Cursors.  One row a durable reader of the log; src/event/cursor.h explains
+-- the columns.  Few rows, updated often: keep the pages nearly empty.
+--
+CREATE TABLE cqrs.cursor (
+	name text COLLATE pg_catalog."C" NOT NULL CONSTRAINT cursor_pkey PRIMARY KEY,
+	incarnation integer NOT NULL,
+	done pg_snapshot NOT NULL,
+	done_next_xid xid8 NOT NULL,
+	done_floor bigint NOT NULL,
+	target pg_snapshot,
+	target_next_xid xid8,
+	target_floor bigint,
+	target_ceiling bigint,
+	position bigint NOT NULL,
+	own_xid xid8,
+	own_position bigint
+) WITH (fillfactor = 10);
+REVOKE ALL ON TABLE cqrs.cursor FROM PUBLIC;
+COMMENT ON TABLE cqrs.cursor IS 'How far each durable reader of the event log has come';
+SELECT pg_catalog.pg_extension_config_dump('cqrs.cursor', '');
+
+--
+-- Functions
+--
+CREATE FUNCTION cqrs_create_event_type(name text, payload regtype DEFAULT NULL, description text DEFAULT NULL)
+	RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_create_event_type(text, regtype, text) IS
+	'Registers an event type, optionally with a composite type that its data must fit';
+
+CREATE FUNCTION cqrs_emit(stream text, type text, data jsonb DEFAULT '{}', expected_version bigint DEFAULT NULL,
+						  metadata jsonb DEFAULT NULL)
+	RETURNS bigint
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_emit(text, text, jsonb, bigint, jsonb) IS
+	'Appends an event to a stream and returns its version in the stream';
+
+CREATE FUNCTION cqrs_append(stream text, types text[], data jsonb[], expected_version bigint DEFAULT NULL)
+	RETURNS bigint
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_append(text, text[], jsonb[], bigint) IS
+	'Appends many events to a stream and returns the version of the last one';
+
+CREATE FUNCTION cqrs_stream(stream text, from_version bigint DEFAULT 1, max_count bigint DEFAULT NULL)
+	RETURNS SETOF cqrs.event
+	LANGUAGE C STABLE PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'cqrs_stream_events';
+COMMENT ON FUNCTION cqrs_stream(text, bigint, bigint) IS
+	'Events of a stream in version order';
+
+CREATE FUNCTION cqrs_stream_version(stream text)
+	RETURNS bigint
+	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_stream_version(text) IS
+	'Last version of a stream, 0 when there is none';
+
+REVOKE ALL ON FUNCTION cqrs_create_event_type(text, regtype, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_emit(text, text, jsonb, bigint, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_append(text, text[], jsonb[], bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_stream(text, bigint, bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_stream_version(text) FROM PUBLIC;
+
+--
+-- The log with the column names of the Debezium outbox event router
+--
+CREATE VIEW cqrs.outbox AS
+	SELECT e.position AS id,
+		   e.category AS aggregatetype,
+		   CASE WHEN e.category OPERATOR(pg_catalog.=) e.stream THEN e.stream
+				ELSE pg_catalog.substr(e.stream, pg_catalog.length(e.category) OPERATOR(pg_catalog.+) 2)
+		   END AS aggregateid,
+		   e.type,
+		   e.data AS payload,
+		   e.version,
+		   e.recorded_at AS "timestamp",
+		   e.schema_version,
+		   e.metadata OPERATOR(pg_catalog.->>) 'tracingspancontext' AS tracingspancontext,
+		   e.stream,
+		   e.metadata,
+		   e.command_id
+	  FROM cqrs.event e;
+REVOKE ALL ON TABLE cqrs.outbox FROM PUBLIC;
+COMMENT ON VIEW cqrs.outbox IS 'The event log with the column names of the Debezium outbox event router';

@@ -1,0 +1,124 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *		Gives older servers the names of newer ones.
+ *
+ * This is the only file that looks at PG_VERSION_NUM.  Where a core function
+ * changed its arguments we wrap it under a name of our own; we never redefine
+ * a core name.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/base/compat.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CQRS_COMPAT_H
+#define CQRS_COMPAT_H
+
+#include "access/genam.h"
+#include "access/tableam.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "parser/parse_type.h"
+#include "utils/acl.h"
+#include "utils/relcache.h"
+
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#include "varatt.h"
+#endif
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "cqrs supports PostgreSQL 15, 16, 17 and 18"
+#endif
+
+/* 18 added the instrumentation argument. */
+static inline IndexScanDesc
+cqrs_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(heap, index, snapshot, NULL, nkeys, 0);
+#else
+	return index_beginscan(heap, index, snapshot, nkeys, 0);
+#endif
+}
+
+/* 18 added the question whether a deferrable key will do. */
+static inline Oid
+cqrs_primary_key(Relation rel)
+{
+#if PG_VERSION_NUM >= 180000
+	return RelationGetPrimaryKeyIndex(rel, false);
+#else
+	return RelationGetPrimaryKeyIndex(rel);
+#endif
+}
+
+/* 16 made "which indexes to update" an enum and 15 had a bool. */
+static inline TM_Result
+cqrs_table_tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot,
+						CommandId cid, Snapshot snapshot, TM_FailureData *tmfd,
+						LockTupleMode *lockmode, bool *update_indexes)
+{
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes which;
+	TM_Result	result;
+
+	result = table_tuple_update(rel, tid, slot, cid, snapshot, InvalidSnapshot,
+								true, tmfd, lockmode, &which);
+	*update_indexes = (which != TU_None);
+	return result;
+#else
+	return table_tuple_update(rel, tid, slot, cid, snapshot, InvalidSnapshot,
+							  true, tmfd, lockmode, update_indexes);
+#endif
+}
+
+/* 16 added onlySummarizing; we never have only summarizing indexes. */
+static inline List *
+cqrs_exec_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot, EState *estate,
+							  bool update, bool no_dup_err, bool *spec_conflict,
+							  List *arbiters)
+{
+#if PG_VERSION_NUM >= 160000
+	return ExecInsertIndexTuples(rri, slot, estate, update, no_dup_err,
+								 spec_conflict, arbiters, false);
+#else
+	return ExecInsertIndexTuples(rri, slot, estate, update, no_dup_err,
+								 spec_conflict, arbiters);
+#endif
+}
+
+/* 16 made the flag a place to save errors to. */
+static inline void
+cqrs_parse_type(const char *name, Oid *type, int32 *typmod)
+{
+#if PG_VERSION_NUM >= 160000
+	ErrorSaveContext ignored = {T_ErrorSaveContext};
+
+	*type = InvalidOid;
+	if (!parseTypeString(name, type, typmod, (Node *) &ignored))
+		*type = InvalidOid;
+#else
+	parseTypeString(name, type, typmod, true);
+#endif
+}
+
+/* 16 replaced the checks for each kind of object by one. */
+static inline void
+cqrs_require_type_usage(Oid type)
+{
+#if PG_VERSION_NUM >= 160000
+	AclResult	result = object_aclcheck(TypeRelationId, type, GetUserId(), ACL_USAGE);
+#else
+	AclResult	result = pg_type_aclcheck(type, GetUserId(), ACL_USAGE);
+#endif
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error_type(result, type);
+}
+
+#endif							/* CQRS_COMPAT_H */

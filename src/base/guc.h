@@ -1,0 +1,20 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.h
+ *		The settings of the extension.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/base/guc.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CQRS_GUC_H
+#define CQRS_GUC_H
+
+extern int	cqrs_max_event_size;	/* kilobytes */
+
+extern void cqrs_guc_init(void);
+
+#endif							/* CQRS_GUC_H */

@@ -1,0 +1,29 @@
+/*-------------------------------------------------------------------------
+ *
+ * identity.h
+ *		Running as somebody else, and coming back.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/base/identity.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CQRS_IDENTITY_H
+#define CQRS_IDENTITY_H
+
+/*
+ * Who we were before cqrs_become().  Lives on the caller's stack.
+ */
+typedef struct CqrsIdentity
+{
+	Oid			user;
+	int			security_context;
+} CqrsIdentity;
+
+extern void cqrs_become(Oid role, CqrsIdentity *before);
+extern void cqrs_become_owner(CqrsIdentity *before);
+extern void cqrs_come_back(const CqrsIdentity *before);
+
+#endif							/* CQRS_IDENTITY_H */

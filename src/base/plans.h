@@ -1,0 +1,25 @@
+/*-------------------------------------------------------------------------
+ *
+ * plans.h
+ *		The extension's own SQL statements, prepared once a session.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/base/plans.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CQRS_PLANS_H
+#define CQRS_PLANS_H
+
+typedef enum CqrsPlanId
+{
+	CQRS_PLAN_DELETE_CURSOR,
+	CQRS_PLAN_INSERT_EVENT_TYPE,
+	CQRS_PLAN_COUNT				/* must be last */
+} CqrsPlanId;
+
+extern uint64 cqrs_plan_execute(CqrsPlanId id, Datum *values, const bool *nulls);
+
+#endif							/* CQRS_PLANS_H */

@@ -1,0 +1,218 @@
+/*-------------------------------------------------------------------------
+ *
+ * cursor.c
+ *		How far a durable reader of the log has come.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/event/cursor.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/xid8.h"
+
+#include "base/compat.h"
+#include "base/plans.h"
+#include "base/table.h"
+#include "event/cursor.h"
+#include "event/log.h"
+
+/* columns of cqrs.cursor */
+enum
+{
+	COL_NAME = 1,
+	COL_INCARNATION,
+	COL_DONE,
+	COL_DONE_NEXT_XID,
+	COL_DONE_FLOOR,
+	COL_TARGET,
+	COL_TARGET_NEXT_XID,
+	COL_TARGET_FLOOR,
+	COL_TARGET_CEILING,
+	COL_POSITION,
+	COL_OWN_XID,
+	COL_OWN_POSITION
+};
+
+static void cursor_to_row(const CqrsCursor *cursor, const char *name, CqrsTable *table);
+static void row_to_cursor(TupleTableSlot *slot, CqrsCursor *cursor);
+static CqrsSnapshot *get_snapshot(TupleTableSlot *slot, int column);
+static int64 get_int64(TupleTableSlot *slot, int column);
+
+/*
+ * Adds a cursor that stands before the first event.
+ */
+void
+cqrs_cursor_create(const char *name)
+{
+	CqrsTable	table;
+	CqrsCursor	cursor;
+
+	cqrs_cursor_begin(&cursor, 1, 0);
+	cqrs_table_begin(&table, "cursor", true);
+	cursor_to_row(&cursor, name, &table);
+	if (!cqrs_table_insert_unless_exists(&table))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("cursor \"%s\" already exists", name)));
+	cqrs_table_end(&table);
+}
+
+/*
+ * Removes a cursor; false when there was none.
+ */
+bool
+cqrs_cursor_drop(const char *name)
+{
+	Datum		value = CStringGetTextDatum(name);
+	uint64		dropped;
+
+	SPI_connect();
+	dropped = cqrs_plan_execute(CQRS_PLAN_DELETE_CURSOR, &value, NULL);
+	SPI_finish();
+	return dropped > 0;
+}
+
+/*
+ * Before the first event of an incarnation.
+ */
+void
+cqrs_cursor_begin(CqrsCursor *cursor, int32 incarnation, int64 after_position)
+{
+	memset(cursor, 0, sizeof(CqrsCursor));
+	cursor->incarnation = incarnation;
+	cursor->done.snapshot = cqrs_snapshot_of_nothing();
+	cursor->done.next_xid = cursor->done.snapshot->xmax;
+	cursor->done.floor = after_position;
+}
+
+/*
+ * Locks the cursor's row until the end of the transaction and reads it.  False
+ * when there is none.  "slot" then tells the row's place.
+ *
+ * The lock comes before any snapshot that is to become the cursor's target:
+ * that is what makes the targets of one cursor a rising sequence.
+ */
+bool
+cqrs_cursor_lock(Relation rel, const char *name, ItemPointer hint,
+				 TupleTableSlot *slot, CqrsCursor *cursor)
+{
+	if (!cqrs_row_lock(rel, cstring_to_text(name), hint, slot))
+		return false;
+	row_to_cursor(slot, cursor);
+	return true;
+}
+
+/*
+ * Writes a cursor whose row we hold locked at "tid", which then says where the
+ * row is now.
+ */
+void
+cqrs_cursor_write(const char *name, ItemPointer tid, const CqrsCursor *cursor)
+{
+	CqrsTable	table;
+
+	cqrs_table_begin(&table, "cursor", false);
+	cursor_to_row(cursor, name, &table);
+	if (!cqrs_row_update(&table, tid))
+		elog(ERROR, "cursor \"%s\" was changed while it was locked", name);
+	*tid = table.slot->tts_tid;
+	cqrs_table_end(&table);
+}
+
+/*
+ * The present moment.  In a transaction with one snapshot for all its
+ * statements, the moment when that was taken, with a later ceiling.
+ */
+CqrsMoment
+cqrs_moment_take(void)
+{
+	CqrsMoment	now;
+
+	/* the order matters: see the struct */
+	now.floor = cqrs_log_last_drawn();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	now.snapshot = cqrs_snapshot_take();
+	PopActiveSnapshot();
+	now.next_xid = ReadNextFullTransactionId();
+	now.ceiling = cqrs_log_last_drawn();
+	return now;
+}
+
+static void
+cursor_to_row(const CqrsCursor *cursor, const char *name, CqrsTable *table)
+{
+	Datum	   *values = cqrs_table_new_row(table);
+	bool	   *nulls = table->slot->tts_isnull;
+	bool		no_target = (cursor->target.snapshot == NULL);
+
+	values[COL_NAME - 1] = CStringGetTextDatum(name);
+	values[COL_INCARNATION - 1] = Int32GetDatum(cursor->incarnation);
+	values[COL_DONE - 1] = PointerGetDatum(cursor->done.snapshot);
+	values[COL_DONE_NEXT_XID - 1] = FullTransactionIdGetDatum(cursor->done.next_xid);
+	values[COL_DONE_FLOOR - 1] = Int64GetDatum(cursor->done.floor);
+	values[COL_TARGET - 1] = PointerGetDatum(cursor->target.snapshot);
+	values[COL_TARGET_NEXT_XID - 1] = FullTransactionIdGetDatum(cursor->target.next_xid);
+	values[COL_TARGET_FLOOR - 1] = Int64GetDatum(cursor->target.floor);
+	values[COL_TARGET_CEILING - 1] = Int64GetDatum(cursor->target.ceiling);
+	for (int column = COL_TARGET; column <= COL_TARGET_CEILING; column++)
+		nulls[column - 1] = no_target;
+	values[COL_POSITION - 1] = Int64GetDatum(cursor->position);
+	values[COL_OWN_XID - 1] = FullTransactionIdGetDatum(cursor->own_xid);
+	values[COL_OWN_POSITION - 1] = Int64GetDatum(cursor->own_position);
+	nulls[COL_OWN_XID - 1] = nulls[COL_OWN_POSITION - 1] =
+		!FullTransactionIdIsValid(cursor->own_xid);
+}
+
+static void
+row_to_cursor(TupleTableSlot *slot, CqrsCursor *cursor)
+{
+	memset(cursor, 0, sizeof(CqrsCursor));
+	cursor->incarnation = (int32) get_int64(slot, COL_INCARNATION);
+	cursor->done.snapshot = get_snapshot(slot, COL_DONE);
+	cursor->done.next_xid = FullTransactionIdFromU64(get_int64(slot, COL_DONE_NEXT_XID));
+	cursor->done.floor = get_int64(slot, COL_DONE_FLOOR);
+	cursor->target.snapshot = get_snapshot(slot, COL_TARGET);
+	cursor->target.next_xid = FullTransactionIdFromU64(get_int64(slot, COL_TARGET_NEXT_XID));
+	cursor->target.floor = get_int64(slot, COL_TARGET_FLOOR);
+	cursor->target.ceiling = get_int64(slot, COL_TARGET_CEILING);
+	cursor->position = get_int64(slot, COL_POSITION);
+	cursor->own_xid = FullTransactionIdFromU64(get_int64(slot, COL_OWN_XID));
+	cursor->own_position = get_int64(slot, COL_OWN_POSITION);
+}
+
+static CqrsSnapshot *
+get_snapshot(TupleTableSlot *slot, int column)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, column, &isnull);
+
+	/* always a copy, aligned, that outlives the slot */
+	return isnull ? NULL : (CqrsSnapshot *) PG_DETOAST_DATUM_COPY(value);
+}
+
+/*
+ * An integer of either size or an xid8; 0 for null.
+ */
+static int64
+get_int64(TupleTableSlot *slot, int column)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, column, &isnull);
+
+	if (isnull)
+		return 0;
+	return column == COL_INCARNATION ? DatumGetInt32(value) : DatumGetInt64(value);
+}

@@ -1,0 +1,247 @@
+/*-------------------------------------------------------------------------
+ *
+ * event_type.c
+ *		Registered event types.
+ *
+ * NOTES
+ *		Every append asks for the type of its event, so a session remembers
+ *		what it has looked up, also that a type is not registered.  The table's
+ *		statement trigger has its relcache entry invalidated, which makes every
+ *		session forget.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/event/event_type.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "base/compat.h"
+#include "base/names.h"
+#include "base/plans.h"
+#include "base/table.h"
+#include "event/event_type.h"
+
+PG_FUNCTION_INFO_V1(cqrs_create_event_type);
+
+/* columns of cqrs.event_type */
+enum
+{
+	COL_NAME = 1,
+	COL_PAYLOAD,
+	COL_SCHEMA_VERSION
+};
+
+typedef struct CacheEntry
+{
+	char		name[CQRS_MAX_NAME + 1];	/* hash key */
+	CqrsEventType type;
+} CacheEntry;
+
+/* sessions that make up types without end start over at this size */
+#define MAX_CACHED 10000
+
+static HTAB *cache = NULL;
+static Oid	cached_table = InvalidOid;
+
+static void forget_table(Datum arg, Oid relid);
+static void forget_types(Datum arg, int cacheid, uint32 hashvalue);
+static void forget(void);
+static void start_cache(void);
+static CqrsEventType read_type(const char *name);
+static Oid	payload_type_oid(const char *type_name, const char *event_type);
+
+void
+cqrs_event_type_init(void)
+{
+	CacheRegisterRelcacheCallback(forget_table, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, forget_types, (Datum) 0);
+}
+
+/*
+ * What is registered of an event type.  One that is not registered has no
+ * payload type and version 1.
+ */
+CqrsEventType
+cqrs_event_type_get(const text *name)
+{
+	char		key[CQRS_MAX_NAME + 1] = {0};
+	CqrsEventType type;
+	CacheEntry *entry;
+	bool		found;
+
+	Assert(VARSIZE_ANY_EXHDR(name) <= CQRS_MAX_NAME);
+	memcpy(key, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+
+	if (cache)
+	{
+		entry = hash_search(cache, key, HASH_FIND, NULL);
+		if (entry)
+			return entry->type;
+	}
+
+	/* Read first: that may invalidate, or fail. */
+	type = read_type(key);
+	if (cache == NULL || hash_get_num_entries(cache) >= MAX_CACHED)
+		start_cache();
+	entry = hash_search(cache, key, HASH_ENTER, &found);
+	entry->type = type;
+	return type;
+}
+
+/*
+ * cqrs_create_event_type(name, payload, description)
+ */
+Datum
+cqrs_create_event_type(PG_FUNCTION_ARGS)
+{
+	text	   *name;
+	Datum		values[3] = {0};
+	bool		nulls[3] = {false, PG_ARGISNULL(1), PG_ARGISNULL(2)};
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("name of event type must not be null")));
+	name = PG_GETARG_TEXT_PP(0);
+	cqrs_check_name(name, "event type", CQRS_MAX_NAME);
+
+	if (!PG_ARGISNULL(1))
+	{
+		Oid			payload = PG_GETARG_OID(1);
+
+		if (get_typtype(payload) != TYPTYPE_COMPOSITE)
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("payload type of event type \"%s\" must be a composite type",
+							text_to_cstring(name)),
+					 errdetail("Type %s is not one.", format_type_be(payload)),
+					 errhint("Create one with CREATE TYPE ... AS (...), and name the fields of the event in it.")));
+		cqrs_require_type_usage(payload);
+		values[1] = CStringGetTextDatum(format_type_be_qualified(payload));
+	}
+	if (!PG_ARGISNULL(2))
+		values[2] = PG_GETARG_DATUM(2);
+	values[0] = PointerGetDatum(name);
+
+	SPI_connect();
+	if (cqrs_plan_execute(CQRS_PLAN_INSERT_EVENT_TYPE, values, nulls) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("event type \"%s\" already exists", text_to_cstring(name))));
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * Relation cache callback: our table has changed, or everything has.
+ */
+static void
+forget_table(Datum arg, Oid relid)
+{
+	if (relid == InvalidOid || relid == cached_table)
+		forget();
+}
+
+/*
+ * System cache callback: the OID that we remember may not be a type any more.
+ */
+static void
+forget_types(Datum arg, int cacheid, uint32 hashvalue)
+{
+	forget();
+}
+
+static void
+forget(void)
+{
+	if (cache)
+		hash_destroy(cache);
+	cache = NULL;
+}
+
+static void
+start_cache(void)
+{
+	HASHCTL		ctl = {
+		.keysize = CQRS_MAX_NAME + 1,
+		.entrysize = sizeof(CacheEntry),
+		.hcxt = CacheMemoryContext
+	};
+
+	forget();
+	cached_table = cqrs_table_oid("event_type");
+	cache = hash_create("cqrs event types", 64, &ctl,
+						HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+}
+
+static CqrsEventType
+read_type(const char *name)
+{
+	Relation	rel = cqrs_table_open("event_type", AccessShareLock);
+	CqrsEventType type = {InvalidOid, 1};
+	ScanKeyData skey;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	char	   *payload = NULL;
+
+	ScanKeyInit(&skey, COL_NAME, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(name));
+	skey.sk_collation = C_COLLATION_OID;
+	scan = systable_beginscan(rel, cqrs_primary_key(rel), true, NULL, 1, &skey);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+		Datum		value;
+
+		value = heap_getattr(tuple, COL_SCHEMA_VERSION, RelationGetDescr(rel), &isnull);
+		type.schema_version = DatumGetInt32(value);
+		value = heap_getattr(tuple, COL_PAYLOAD, RelationGetDescr(rel), &isnull);
+		if (!isnull)
+			payload = TextDatumGetCString(value);
+	}
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+
+	if (payload)
+		type.payload = payload_type_oid(payload, name);
+	return type;
+}
+
+/*
+ * Types are stored by name, so that a dump restores them.
+ */
+static Oid
+payload_type_oid(const char *type_name, const char *event_type)
+{
+	Oid			oid;
+	int32		typmod;
+
+	cqrs_parse_type(type_name, &oid, &typmod);
+	if (!OidIsValid(oid) || get_typtype(oid) != TYPTYPE_COMPOSITE)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("payload type %s of event type \"%s\" does not exist",
+						type_name, event_type),
+				 errhint("Create it again.")));
+	return oid;
+}

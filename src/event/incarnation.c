@@ -1,0 +1,232 @@
+/*-------------------------------------------------------------------------
+ *
+ * incarnation.c
+ *		The databases this log has lived in, and which part each one wrote.
+ *
+ * NOTES
+ *		A transaction id means something in one cluster only.  After a dump is
+ *		restored elsewhere, after pg_upgrade, and in a copy of a database, all
+ *		events that came along are known to be committed, whatever their xids
+ *		say, while the xids of new ones are those of the new home.  So the log
+ *		is divided by position into incarnations.
+ *
+ *		The row of a new incarnation is added by the first append, in its own
+ *		transaction and under a lock that other appends wait for, so no event
+ *		can be visible without the row that it belongs to.  Readers never add
+ *		one: they may be at work while a dump is still being loaded.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/event/incarnation.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/compat.h"
+#include "base/table.h"
+#include "event/incarnation.h"
+#include "event/log.h"
+
+/* columns of cqrs.incarnation */
+enum
+{
+	COL_ID = 1,
+	COL_SYSTEM_IDENTIFIER,
+	COL_DATABASE,
+	COL_AFTER_POSITION,
+	COL_STARTED_AT
+};
+
+/* the event table for which we have seen our incarnation's committed row */
+static Oid	settled_event_table = InvalidOid;
+
+typedef struct LastRow
+{
+	int32		id;				/* 0 when there is none */
+	bool		is_here;
+	bool		is_committed;
+} LastRow;
+
+static LastRow read_last(Relation rel, Snapshot snapshot);
+static void add_incarnation(Relation event, int32 last_id);
+static void add_row(int32 id, uint64 system_identifier, Oid database, int64 after_position);
+static bool names_this_database(TupleTableSlot *slot);
+static int64 get_int64(TupleTableSlot *slot, int column);
+
+/*
+ * Reads an incarnation as of a snapshot.  False when there is no such row.
+ */
+bool
+cqrs_incarnation_read(int32 id, Snapshot snapshot, CqrsIncarnation *result)
+{
+	Relation	rel = cqrs_table_open("incarnation", AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
+	bool		found = false;
+
+	result->id = id;
+	result->last_position = PG_INT64_MAX;
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		int32		row_id = (int32) get_int64(slot, COL_ID);
+
+		if (row_id == id)
+		{
+			found = true;
+			result->after_position = get_int64(slot, COL_AFTER_POSITION);
+			result->is_here = names_this_database(slot);
+		}
+		else if (row_id == id + 1)
+			result->last_position = get_int64(slot, COL_AFTER_POSITION);
+	}
+
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/*
+ * Called by an append before it draws a position, and before it locks the
+ * log: sees to it that the last incarnation is this database.  Costs nothing
+ * but for the first time.
+ */
+void
+cqrs_incarnation_ensure(Oid event_oid)
+{
+	Relation	rel;
+	LastRow		last;
+
+	if (settled_event_table == event_oid)
+		return;
+
+	rel = cqrs_table_open("incarnation", AccessShareLock);
+	last = read_last(rel, GetLatestSnapshot());
+	if (last.id == 0 || !last.is_here)
+	{
+		/*
+		 * One transaction adds the row and the others wait for its end.  The
+		 * lock on the log waits for a restore that is still copying into it.
+		 */
+		Relation	event;
+
+		LockRelationOid(RelationGetRelid(rel), ShareRowExclusiveLock);
+		event = table_open(event_oid, ShareRowExclusiveLock);
+		last = read_last(rel, GetLatestSnapshot());
+		if (last.id == 0 || !last.is_here)
+		{
+			add_incarnation(event, last.id);
+			last.is_committed = false;
+		}
+		table_close(event, NoLock);
+	}
+	table_close(rel, NoLock);
+
+	if (last.is_committed)
+		settled_event_table = event_oid;
+}
+
+static LastRow
+read_last(Relation rel, Snapshot snapshot)
+{
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan;
+	LastRow		last = {0};
+
+	snapshot = RegisterSnapshot(snapshot);
+	scan = table_beginscan(rel, snapshot, 0, NULL);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		int32		id = (int32) get_int64(slot, COL_ID);
+		bool		isnull;
+
+		if (id <= last.id)
+			continue;
+		last.id = id;
+		last.is_here = names_this_database(slot);
+		last.is_committed = !TransactionIdIsCurrentTransactionId(
+			DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull)));
+	}
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	ExecDropSingleTupleTableSlot(slot);
+	return last;
+}
+
+/*
+ * All events there are belong to the incarnations before.  The sequence has
+ * come along with a dump; should it lag behind, mend it.
+ */
+static void
+add_incarnation(Relation event, int32 last_id)
+{
+	int64		last_event = cqrs_log_last_position(event);
+	int64		last_drawn = cqrs_log_last_drawn();
+
+	if (last_drawn < last_event)
+	{
+		cqrs_log_advance(last_event);
+		last_drawn = last_event;
+	}
+
+	if (last_id == 0 && last_event == 0)
+		add_row(1, GetSystemIdentifier(), MyDatabaseId, 0);
+	else
+	{
+		/* events without an incarnation: where they come from is not known */
+		if (last_id == 0)
+			add_row(++last_id, 0, InvalidOid, 0);
+		add_row(last_id + 1, GetSystemIdentifier(), MyDatabaseId, last_drawn);
+	}
+	CommandCounterIncrement();
+}
+
+static void
+add_row(int32 id, uint64 system_identifier, Oid database, int64 after_position)
+{
+	CqrsTable	table;
+	Datum	   *values;
+
+	cqrs_table_begin(&table, "incarnation", false);
+	values = cqrs_table_new_row(&table);
+	values[COL_ID - 1] = Int32GetDatum(id);
+	values[COL_SYSTEM_IDENTIFIER - 1] = Int64GetDatum((int64) system_identifier);
+	values[COL_DATABASE - 1] = ObjectIdGetDatum(database);
+	values[COL_AFTER_POSITION - 1] = Int64GetDatum(after_position);
+	values[COL_STARTED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	cqrs_table_insert(&table);
+	cqrs_table_end(&table);
+}
+
+static bool
+names_this_database(TupleTableSlot *slot)
+{
+	bool		isnull;
+
+	return get_int64(slot, COL_SYSTEM_IDENTIFIER) == (int64) GetSystemIdentifier() &&
+		DatumGetObjectId(slot_getattr(slot, COL_DATABASE, &isnull)) == MyDatabaseId;
+}
+
+static int64
+get_int64(TupleTableSlot *slot, int column)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, column, &isnull);
+
+	Assert(!isnull);
+	return column == COL_ID ? DatumGetInt32(value) : DatumGetInt64(value);
+}

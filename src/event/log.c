@@ -1,0 +1,121 @@
+/*-------------------------------------------------------------------------
+ *
+ * log.c
+ *		The event table and its sequence: columns, ends, and drawing positions.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/event/log.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "commands/sequence.h"
+#include "storage/bufmgr.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/compat.h"
+#include "base/identity.h"
+#include "base/table.h"
+#include "event/log.h"
+
+/*
+ * Opens an index of cqrs.event for reading.
+ */
+Relation
+cqrs_log_open_index(const char *name)
+{
+	return index_open(cqrs_table_oid(name), AccessShareLock);
+}
+
+Oid
+cqrs_log_sequence(void)
+{
+	return cqrs_table_oid("event_position");
+}
+
+/*
+ * Draws the next position.  The caller holds the lock on the stream's row and
+ * has a transaction id: that position order is version order inside a stream,
+ * and that a snapshot's next xid bounds the positions drawn before it, both
+ * rest on this.
+ */
+int64
+cqrs_log_draw(Oid sequence)
+{
+	Assert(TransactionIdIsValid(GetTopTransactionIdIfAny()));
+	return nextval_internal(sequence, false);
+}
+
+/*
+ * The last position that anybody has drawn, 0 when none was.  Not
+ * transactional, and after a crash it may be ahead of the truth.
+ */
+int64
+cqrs_log_last_drawn(void)
+{
+	Relation	rel = relation_open(cqrs_log_sequence(), AccessShareLock);
+	Buffer		buffer = ReadBuffer(rel, 0);
+	Page		page;
+	HeapTupleHeader tuple;
+	Form_pg_sequence_data data;
+	int64		result;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	tuple = (HeapTupleHeader) PageGetItem(page, PageGetItemId(page, FirstOffsetNumber));
+	data = (Form_pg_sequence_data) ((char *) tuple + tuple->t_hoff);
+	result = data->is_called ? data->last_value : data->last_value - 1;
+	UnlockReleaseBuffer(buffer);
+
+	relation_close(rel, NoLock);
+	return result;
+}
+
+/*
+ * The highest position in the log, 0 when it is empty.
+ */
+int64
+cqrs_log_last_position(Relation event)
+{
+	Relation	index = cqrs_log_open_index(EVENT_POSITION_INDEX);
+	TupleTableSlot *slot = table_slot_create(event, NULL);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	IndexScanDesc scan = cqrs_index_beginscan(event, index, snapshot, 0);
+	int64		result = 0;
+	bool		isnull;
+
+	index_rescan(scan, NULL, 0, NULL, 0);
+	if (index_getnext_slot(scan, BackwardScanDirection, slot))
+		result = DatumGetInt64(slot_getattr(slot, EVENT_POSITION, &isnull));
+	index_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, AccessShareLock);
+	return result;
+}
+
+/*
+ * Moves the sequence forward, as if the position had been drawn.
+ */
+void
+cqrs_log_advance(int64 position)
+{
+	CqrsIdentity before;
+
+	cqrs_become_owner(&before);
+	DirectFunctionCall2(setval_oid, ObjectIdGetDatum(cqrs_log_sequence()),
+						Int64GetDatum(position));
+	cqrs_come_back(&before);
+}

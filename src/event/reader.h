@@ -1,0 +1,51 @@
+/*-------------------------------------------------------------------------
+ *
+ * reader.h
+ *		Reading the log: every committed event once, in position order within a step.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/event/reader.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CQRS_READER_H
+#define CQRS_READER_H
+
+#include "executor/tuptable.h"
+#include "storage/itemptr.h"
+
+#include "event/cursor.h"
+
+typedef struct CqrsReader CqrsReader;
+
+/*
+ * Opens a durable cursor in the current transaction, which locks it against
+ * others until the transaction ends.  "hint" may be NULL; a process that opens
+ * one cursor again and again keeps it between transactions, zeroed at first.
+ */
+extern PGDLLEXPORT CqrsReader *cqrs_reader_open(const char *cursor, bool with_own, ItemPointer hint);
+
+/*
+ * The next event, or NULL when there is none now.  The slot is of the table
+ * cqrs.event, see event/log.h for its columns, and good until the next call.
+ */
+extern PGDLLEXPORT TupleTableSlot *cqrs_reader_next(CqrsReader *reader);
+
+/*
+ * Where the reader stands.  cqrs_reader_rewind() takes it back to a place that
+ * it has marked in the same transaction, to read the same events again.
+ */
+extern PGDLLEXPORT void cqrs_reader_mark(CqrsReader *reader, CqrsCursor *mark);
+extern PGDLLEXPORT void cqrs_reader_rewind(CqrsReader *reader, const CqrsCursor *mark);
+
+/*
+ * Makes what has been read count as delivered, from the commit of the current
+ * transaction on.
+ */
+extern PGDLLEXPORT void cqrs_reader_save(CqrsReader *reader);
+
+extern PGDLLEXPORT void cqrs_reader_close(CqrsReader *reader);
+
+#endif							/* CQRS_READER_H */
