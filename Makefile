@@ -25,6 +25,19 @@ OBJS = \
 	src/event/reader.o \
 	src/event/snapshot.o \
 	src/event/stream.o \
+	src/projection/analyze.o \
+	src/projection/batch_rule.o \
+	src/projection/compile.o \
+	src/projection/dispatch.o \
+	src/projection/engine.o \
+	src/projection/event_ref.o \
+	src/projection/event_value.o \
+	src/projection/explain.o \
+	src/projection/fold.o \
+	src/projection/function_rule.o \
+	src/projection/replayable.o \
+	src/projection/rule.o \
+	src/projection/statement.o \
 	src/cqrs.o
 
 # The install script is built from these parts, in this order.

@@ -19,11 +19,13 @@
 
 #include "access/genam.h"
 #include "access/tableam.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "parser/parse_type.h"
 #include "utils/acl.h"
+#include "utils/lsyscache.h"
 #include "utils/relcache.h"
 
 #if PG_VERSION_NUM >= 160000
@@ -119,6 +121,42 @@ cqrs_require_type_usage(Oid type)
 
 	if (result != ACLCHECK_OK)
 		aclcheck_error_type(result, type);
+}
+
+/* The same for functions. */
+static inline void
+cqrs_require_function_execute(Oid function)
+{
+#if PG_VERSION_NUM >= 160000
+	AclResult	result = object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE);
+#else
+	AclResult	result = pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
+#endif
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
+}
+
+/* 16 moved what is to be checked out of the range table. */
+static inline void
+cqrs_check_permissions(Query *query)
+{
+#if PG_VERSION_NUM >= 160000
+	ExecCheckPermissions(query->rtable, query->rteperminfos, true);
+#else
+	ExecCheckRTPerms(query->rtable, true);
+#endif
+}
+
+/* 18 dropped the promise that there is one run only. */
+static inline void
+cqrs_executor_run(QueryDesc *desc)
+{
+#if PG_VERSION_NUM >= 180000
+	ExecutorRun(desc, ForwardScanDirection, 0);
+#else
+	ExecutorRun(desc, ForwardScanDirection, 0, true);
+#endif
 }
 
 #endif							/* CQRS_COMPAT_H */

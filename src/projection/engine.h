@@ -63,45 +63,45 @@ typedef struct CqrsExplainRow
  * Prepares and checks all rules.  An error names the rule, and the place in
  * its text.  The engine lives until cqrs_engine_destroy().
  */
-extern CqrsEngine *cqrs_engine_create(const char *projection, const char *schema, List *rules);
-extern void cqrs_engine_destroy(CqrsEngine *engine);
+extern PGDLLEXPORT CqrsEngine *cqrs_engine_create(const char *projection, const char *schema, List *rules);
+extern PGDLLEXPORT void cqrs_engine_destroy(CqrsEngine *engine);
 
 /*
  * Has DDL changed something that the rules have been compiled for?  Then it
  * has to be made anew before it is used for another batch.
  */
-extern bool cqrs_engine_valid(CqrsEngine *engine);
+extern PGDLLEXPORT bool cqrs_engine_valid(CqrsEngine *engine);
 
 /*
  * Is there a rule for events of this type?  Others may be passed over.
  */
-extern bool cqrs_engine_wants(CqrsEngine *engine, const char *type, int len);
+extern PGDLLEXPORT bool cqrs_engine_wants(CqrsEngine *engine, const char *type, int len);
 
 /*
  * Applies the rules to one event, a row of cqrs.event (see event/log.h).  The
  * slot is read only until the function returns.
  */
-extern void cqrs_engine_apply(CqrsEngine *engine, TupleTableSlot *event);
+extern PGDLLEXPORT void cqrs_engine_apply(CqrsEngine *engine, TupleTableSlot *event);
 
 /*
  * Does all work that has been deferred, batch rules included.
  */
-extern void cqrs_engine_flush(CqrsEngine *engine);
+extern PGDLLEXPORT void cqrs_engine_flush(CqrsEngine *engine);
 
 /*
  * Forgets all work that has been deferred.
  */
-extern void cqrs_engine_reset(CqrsEngine *engine);
+extern PGDLLEXPORT void cqrs_engine_reset(CqrsEngine *engine);
 
 /*
  * Bytes held for deferred work: when they become many, flush.
  */
-extern Size cqrs_engine_memory(CqrsEngine *engine);
+extern PGDLLEXPORT Size cqrs_engine_memory(CqrsEngine *engine);
 
 /*
  * List of CqrsExplainRow in the order of the rules, in the current memory
  * context.
  */
-extern List *cqrs_engine_explain(CqrsEngine *engine);
+extern PGDLLEXPORT List *cqrs_engine_explain(CqrsEngine *engine);
 
 #endif							/* CQRS_ENGINE_H */
