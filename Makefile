@@ -28,12 +28,19 @@ OBJS = \
 	src/projection/analyze.o \
 	src/projection/batch_rule.o \
 	src/projection/compile.o \
+	src/projection/compile_where.o \
 	src/projection/dispatch.o \
 	src/projection/engine.o \
 	src/projection/event_ref.o \
 	src/projection/event_value.o \
 	src/projection/explain.o \
 	src/projection/fold.o \
+	src/projection/fold_apply.o \
+	src/projection/fold_fetch.o \
+	src/projection/fold_row.o \
+	src/projection/fold_state.o \
+	src/projection/fold_target.o \
+	src/projection/fold_write.o \
 	src/projection/function_rule.o \
 	src/projection/replayable.o \
 	src/projection/rule.o \

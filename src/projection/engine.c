@@ -22,7 +22,7 @@
  */
 #include "postgres.h"
 
-#include "utils/builtins.h"
+#include "nodes/plannodes.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -42,11 +42,9 @@ static void remember_engine(CqrsEngine *engine);
 static void forget_engine(void *engine);
 static void save_plans(CqrsEngine *engine);
 static void relation_changed(Datum arg, Oid relid);
-static void function_changed(Datum arg, int cacheid, uint32 hashvalue);
+static void object_changed(Datum arg, int cacheid, uint32 hashvalue);
 static void apply_rule(CqrsEngine *engine, CqrsRule *rule);
 static void apply_sql_rule(CqrsEngine *engine, CqrsRule *rule);
-static void flush_seen_by(CqrsEngine *engine, CqrsStatement *statement);
-static void flush_folds(CqrsEngine *engine);
 
 CqrsEngine *
 cqrs_engine_create(const char *projection, const char *schema, List *rules)
@@ -76,8 +74,6 @@ cqrs_engine_destroy(CqrsEngine *engine)
 	foreach(lc, engine->rules)
 		foreach(ls, ((CqrsRule *) lfirst(lc))->statements)
 			DropCachedPlan(((CqrsStatement *) lfirst(ls))->source);
-	foreach(lc, engine->tables)
-		cqrs_fold_table_destroy(lfirst(lc));
 	MemoryContextDelete(engine->context);
 }
 
@@ -137,7 +133,7 @@ cqrs_engine_flush(CqrsEngine *engine)
 	MemoryContext before = MemoryContextSwitchTo(engine->event_context);
 	ListCell   *lc;
 
-	flush_folds(engine);
+	cqrs_folds_flush(engine);
 
 	callback.callback = cqrs_rule_error_context;
 	callback.previous = error_context_stack;
@@ -162,8 +158,7 @@ cqrs_engine_reset(CqrsEngine *engine)
 {
 	ListCell   *lc;
 
-	foreach(lc, engine->tables)
-		cqrs_fold_table_forget(lfirst(lc));
+	cqrs_folds_forget(engine);
 	foreach(lc, engine->rules)
 	{
 		CqrsRule   *rule = lfirst(lc);
@@ -180,7 +175,8 @@ cqrs_engine_reset(CqrsEngine *engine)
 Size
 cqrs_engine_memory(CqrsEngine *engine)
 {
-	Size		result = MemoryContextMemAllocated(engine->work_context, true);
+	Size		result = MemoryContextMemAllocated(engine->work_context, true) +
+		MemoryContextMemAllocated(engine->fold_events.context, true);
 	ListCell   *lc;
 
 	foreach(lc, engine->tables)
@@ -213,6 +209,7 @@ begin_engine(const char *projection, const char *schema)
 												  ALLOCSET_DEFAULT_SIZES);
 	engine->work_context = AllocSetContextCreate(context, "cqrs rule engine: deferred work",
 												 ALLOCSET_DEFAULT_SIZES);
+	cqrs_arena_init(&engine->fold_events, context, "events");
 	engine->valid = true;
 	remember_engine(engine);
 	return engine;
@@ -230,7 +227,8 @@ remember_engine(CqrsEngine *engine)
 	if (!callbacks_registered)
 	{
 		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
-		CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(PROCOID, object_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(TYPEOID, object_changed, (Datum) 0);
 		callbacks_registered = true;
 	}
 
@@ -278,10 +276,10 @@ relation_changed(Datum arg, Oid relid)
 }
 
 /*
- * System cache callback: the function of a rule may have changed.
+ * System cache callback: a function or a type has changed.
  */
 static void
-function_changed(Datum arg, int cacheid, uint32 hashvalue)
+object_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
 	dlist_iter	iter;
 
@@ -290,12 +288,12 @@ function_changed(Datum arg, int cacheid, uint32 hashvalue)
 		CqrsEngine *engine = dlist_container(CqrsEngine, node, iter.cur);
 		ListCell   *lc;
 
-		foreach(lc, engine->rules)
+		foreach(lc, engine->items)
 		{
-			CqrsRule   *rule = lfirst(lc);
+			PlanInvalItem *item = lfirst_node(PlanInvalItem, lc);
 
-			if (rule->kind == CQRS_RULE_FUNCTION &&
-				(hashvalue == 0 || hashvalue == rule->function_hash))
+			if (item->cacheId == cacheid &&
+				(hashvalue == 0 || hashvalue == item->hashValue))
 				engine->valid = false;
 		}
 	}
@@ -313,7 +311,7 @@ apply_rule(CqrsEngine *engine, CqrsRule *rule)
 			break;
 
 		case CQRS_RULE_FUNCTION:
-			flush_folds(engine);
+			cqrs_folds_flush(engine);
 			cqrs_function_rule_apply(rule, &engine->event);
 			break;
 
@@ -346,39 +344,12 @@ apply_sql_rule(CqrsEngine *engine, CqrsRule *rule)
 
 		if (statement->fold)
 		{
-			cqrs_fold_defer(statement->fold, &engine->event, &folded);
+			if (folded == NULL)
+				folded = cqrs_fold_event(rule);
+			cqrs_fold_defer(statement->fold, folded);
 			continue;
 		}
-		flush_seen_by(engine, statement);
+		cqrs_folds_flush_for(statement);
 		cqrs_statement_run(statement, rule->params, NULL);
 	}
-}
-
-/*
- * Does what has been put off for the tables that the statement may touch.
- */
-static void
-flush_seen_by(CqrsEngine *engine, CqrsStatement *statement)
-{
-	ListCell   *lc;
-
-	foreach(lc, engine->tables)
-	{
-		CqrsFoldTable *table = lfirst(lc);
-
-		if (cqrs_fold_table_pending(table) &&
-			(statement->touches_all ||
-			 list_member_oid(statement->source->relationOids, cqrs_fold_table_oid(table))))
-			cqrs_fold_table_flush(table);
-	}
-}
-
-static void
-flush_folds(CqrsEngine *engine)
-{
-	ListCell   *lc;
-
-	foreach(lc, engine->tables)
-		if (cqrs_fold_table_pending(lfirst(lc)))
-			cqrs_fold_table_flush(lfirst(lc));
 }

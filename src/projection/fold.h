@@ -18,13 +18,12 @@
 /* an event for which folds have been deferred */
 typedef struct CqrsFoldEvent CqrsFoldEvent;
 
-extern void cqrs_fold_defer(CqrsFold *fold, CqrsEventRow *event, CqrsFoldEvent **folded);
+extern CqrsFoldEvent *cqrs_fold_event(CqrsRule *rule);
+extern void cqrs_fold_defer(CqrsFold *fold, CqrsFoldEvent *event);
 
-extern Oid	cqrs_fold_table_oid(CqrsFoldTable *table);
-extern bool cqrs_fold_table_pending(CqrsFoldTable *table);
-extern void cqrs_fold_table_flush(CqrsFoldTable *table);
-extern void cqrs_fold_table_forget(CqrsFoldTable *table);
+extern void cqrs_folds_flush(CqrsEngine *engine);
+extern void cqrs_folds_flush_for(CqrsStatement *statement);
+extern void cqrs_folds_forget(CqrsEngine *engine);
 extern Size cqrs_fold_table_memory(CqrsFoldTable *table);
-extern void cqrs_fold_table_destroy(CqrsFoldTable *table);
 
 #endif							/* CQRS_FOLD_H */

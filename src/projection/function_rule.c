@@ -16,6 +16,7 @@
 #include "access/xact.h"
 #include "catalog/pg_proc.h"
 #include "miscadmin.h"
+#include "nodes/plannodes.h"
 #include "pgstat.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -37,11 +38,16 @@ static void check_function(Oid function, const char *signature);
 void
 cqrs_function_rule_prepare(CqrsRule *rule)
 {
+	PlanInvalItem *item = makeNode(PlanInvalItem);
+
 	rule->function = DatumGetObjectId(DirectFunctionCall1(regprocedurein,
 														  CStringGetDatum(rule->text)));
 	check_function(rule->function, rule->text);
-	rule->function_hash = GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(rule->function));
 	fmgr_info(rule->function, &rule->flinfo);
+
+	item->cacheId = PROCOID;
+	item->hashValue = GetSysCacheHashValue1(PROCOID, ObjectIdGetDatum(rule->function));
+	rule->engine->items = lappend(rule->engine->items, item);
 }
 
 /*

@@ -24,6 +24,7 @@
 #include "utils/queryenvironment.h"
 #include "utils/tuplestore.h"
 
+#include "projection/arena.h"
 #include "projection/engine.h"
 
 typedef struct CqrsFold CqrsFold;
@@ -122,7 +123,6 @@ struct CqrsRule
 
 	/* function rule */
 	Oid			function;
-	uint32		function_hash;	/* in the system cache */
 	FmgrInfo	flinfo;
 
 	/* batch rule */
@@ -146,7 +146,9 @@ struct CqrsEngine
 	struct CqrsDispatch *dispatch;	/* event type to rules */
 	List	   *tables;			/* of CqrsFoldTable */
 	CqrsEventRow event;
-	List	   *relations;		/* OIDs whose change makes the engine invalid */
+	List	   *relations;		/* OIDs; a change of one makes the engine invalid */
+	List	   *items;			/* PlanInvalItems; likewise */
+	CqrsArena	fold_events;	/* events of deferred folds */
 	bool		valid;
 	dlist_node	node;			/* in the list of all engines */
 };

@@ -15,6 +15,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "fmgr.h"
@@ -22,6 +23,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -37,6 +39,7 @@ PG_FUNCTION_INFO_V1(cqrs_test_engine_apply);
 PG_FUNCTION_INFO_V1(cqrs_test_engine_bench);
 PG_FUNCTION_INFO_V1(cqrs_test_engine_explain);
 
+static CqrsEngine *make_engine(FunctionCallInfo fcinfo);
 static List *make_rules(FunctionCallInfo fcinfo);
 static HeapTuple *read_events(Oid relid, int *count, TupleTableSlot **slot);
 static ErrorData *try_apply(CqrsEngine *engine, TupleTableSlot *slot, HeapTuple *events, int n);
@@ -46,7 +49,7 @@ Datum
 cqrs_test_engine_apply(PG_FUNCTION_ARGS)
 {
 	int			batch = PG_GETARG_INT32(4);
-	CqrsEngine *engine = cqrs_engine_create("test", "test", make_rules(fcinfo));
+	CqrsEngine *engine = make_engine(fcinfo);
 	TupleTableSlot *slot;
 	int			count;
 	HeapTuple  *events = read_events(PG_GETARG_OID(3), &count, &slot);
@@ -84,7 +87,7 @@ Datum
 cqrs_test_engine_bench(PG_FUNCTION_ARGS)
 {
 	int			batch = PG_GETARG_INT32(4);
-	CqrsEngine *engine = cqrs_engine_create("test", "test", make_rules(fcinfo));
+	CqrsEngine *engine = make_engine(fcinfo);
 	Relation	rel = table_open(PG_GETARG_OID(3), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
@@ -114,7 +117,7 @@ cqrs_test_engine_explain(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
-	engine = cqrs_engine_create("test", "test", make_rules(fcinfo));
+	engine = make_engine(fcinfo);
 	foreach(lc, cqrs_engine_explain(engine))
 	{
 		CqrsExplainRow *row = lfirst(lc);
@@ -129,6 +132,17 @@ cqrs_test_engine_explain(PG_FUNCTION_ARGS)
 	}
 	cqrs_engine_destroy(engine);
 	return (Datum) 0;
+}
+
+/*
+ * The schema of the build is the first one in the search_path.
+ */
+static CqrsEngine *
+make_engine(FunctionCallInfo fcinfo)
+{
+	Oid			schema = linitial_oid(fetch_search_path(false));
+
+	return cqrs_engine_create("test", get_namespace_name(schema), make_rules(fcinfo));
 }
 
 static List *
