@@ -44,7 +44,6 @@ static bool convert_integer(Datum *value, Oid from, Oid to);
 static void add_op(CqrsFoldTable *table, CqrsFold *fold, CqrsFoldEvent *event, CqrsFoldRow *row);
 static void do_ops(CqrsFoldTable *table);
 static void flush_table(CqrsFoldTable *table);
-static void forget_events_if_done(CqrsEngine *engine);
 static void op_error_context(void *op);
 
 /*
@@ -114,7 +113,6 @@ cqrs_folds_flush(CqrsEngine *engine)
 
 	foreach(lc, engine->tables)
 		flush_table(lfirst(lc));
-	forget_events_if_done(engine);
 }
 
 /*
@@ -134,7 +132,6 @@ cqrs_folds_flush_for(CqrsStatement *statement)
 			list_member_oid(statement->source->relationOids, table->relid))
 			flush_table(table);
 	}
-	forget_events_if_done(engine);
 }
 
 /*
@@ -295,17 +292,6 @@ flush_table(CqrsFoldTable *table)
 	cqrs_fold_write(table);
 	cqrs_fold_close(table);
 	cqrs_fold_rows_begin(table);
-}
-
-static void
-forget_events_if_done(CqrsEngine *engine)
-{
-	ListCell   *lc;
-
-	foreach(lc, engine->tables)
-		if (((CqrsFoldTable *) lfirst(lc))->nops > 0)
-			return;
-	cqrs_arena_reset(&engine->fold_events);
 }
 
 static void

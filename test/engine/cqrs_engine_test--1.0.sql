@@ -1,6 +1,6 @@
 \echo Use "CREATE EXTENSION cqrs_engine_test" to load this file. \quit
 
--- Applies the events in a table, in physical order, with a flush after each
+-- Applies the events in a table, in the order of its primary key, with a flush after each
 -- "batch" of them, and stops at the first event that cannot be applied.  The
 -- search_path has to be what a projection's would be.  A kind is sql, function
 -- or batch; the types of a batch rule are separated by commas.

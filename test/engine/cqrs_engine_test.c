@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -90,10 +91,12 @@ cqrs_test_engine_bench(PG_FUNCTION_ARGS)
 	CqrsEngine *engine = make_engine(fcinfo);
 	Relation	rel = table_open(PG_GETARG_OID(3), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	Relation	index = index_open(cqrs_primary_key(rel), AccessShareLock);
+	IndexScanDesc scan = cqrs_index_beginscan(rel, index, GetActiveSnapshot(), 0);
 	int64		n = 0;
 
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	index_rescan(scan, NULL, 0, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
 		cqrs_engine_apply(engine, slot);
 		if (++n % batch == 0)
@@ -102,7 +105,8 @@ cqrs_test_engine_bench(PG_FUNCTION_ARGS)
 	}
 	cqrs_engine_flush(engine);
 
-	table_endscan(scan);
+	index_endscan(scan);
+	index_close(index, NoLock);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, NoLock);
 	cqrs_engine_destroy(engine);
@@ -184,12 +188,14 @@ read_events(Oid relid, int *count, TupleTableSlot **slot)
 {
 	Relation	rel = table_open(relid, AccessShareLock);
 	TupleTableSlot *scanned = table_slot_create(rel, NULL);
-	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	Relation	index = index_open(cqrs_primary_key(rel), AccessShareLock);
+	IndexScanDesc scan = cqrs_index_beginscan(rel, index, GetActiveSnapshot(), 0);
 	int			allocated = 1024;
 	HeapTuple  *events = palloc(allocated * sizeof(HeapTuple));
 
 	*count = 0;
-	while (table_scan_getnextslot(scan, ForwardScanDirection, scanned))
+	index_rescan(scan, NULL, 0, NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, scanned))
 	{
 		if (*count == allocated)
 		{
@@ -198,7 +204,8 @@ read_events(Oid relid, int *count, TupleTableSlot **slot)
 		}
 		events[(*count)++] = ExecCopySlotHeapTuple(scanned);
 	}
-	table_endscan(scan);
+	index_endscan(scan);
+	index_close(index, NoLock);
 	ExecDropSingleTupleTableSlot(scanned);
 	*slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(rel)),
 									 &TTSOpsHeapTuple);
