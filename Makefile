@@ -5,6 +5,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" cqrs.control
 MODULE_big = cqrs
 # Bottom layer first: base, event, ..., and cqrs.o, which starts them in order.
 OBJS = \
+	src/base/args.o \
 	src/base/guc.o \
 	src/base/identity.o \
 	src/base/names.o \
@@ -21,19 +22,27 @@ OBJS = \
 	src/event/late.o \
 	src/event/log.o \
 	src/event/payload.o \
+	src/event/pick.o \
 	src/event/read_sql.o \
 	src/event/reader.o \
 	src/event/snapshot.o \
 	src/event/stream.o \
 	src/projection/analyze.o \
+	src/projection/apply.o \
+	src/projection/attempt.o \
+	src/projection/batch.o \
 	src/projection/batch_rule.o \
+	src/projection/build.o \
+	src/projection/catch_up.o \
 	src/projection/compile.o \
 	src/projection/compile_where.o \
 	src/projection/dispatch.o \
+	src/projection/draft.o \
 	src/projection/engine.o \
 	src/projection/event_ref.o \
 	src/projection/event_value.o \
 	src/projection/explain.o \
+	src/projection/explain_sql.o \
 	src/projection/fold.o \
 	src/projection/fold_apply.o \
 	src/projection/fold_fetch.o \
@@ -42,15 +51,25 @@ OBJS = \
 	src/projection/fold_target.o \
 	src/projection/fold_write.o \
 	src/projection/function_rule.o \
+	src/projection/inline.o \
+	src/projection/lifecycle.o \
+	src/projection/park.o \
+	src/projection/registry.o \
 	src/projection/replayable.o \
+	src/projection/retry.o \
 	src/projection/rule.o \
+	src/projection/run_as.o \
+	src/projection/start.o \
 	src/projection/statement.o \
+	src/projection/status.o \
+	src/projection/tables.o \
 	src/cqrs.o
 
 # The install script is built from these parts, in this order.
 SQL_PARTS = \
 	sql/install/header.sql \
-	sql/install/event.sql
+	sql/install/event.sql \
+	sql/install/projection.sql
 
 DATA_built = sql/cqrs--$(EXTVERSION).sql
 DATA = $(wildcard sql/cqrs--*--*.sql)

@@ -17,6 +17,8 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "event/event_type.h"
+#include "projection/build.h"
+#include "projection/inline.h"
 
 #ifdef PG_MODULE_MAGIC_EXT
 PG_MODULE_MAGIC_EXT(.name = "cqrs", .version = CQRS_VERSION);
@@ -31,4 +33,6 @@ _PG_init(void)
 {
 	cqrs_guc_init();
 	cqrs_event_type_init();
+	cqrs_build_init();
+	cqrs_inline_init();
 }

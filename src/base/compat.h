@@ -19,6 +19,7 @@
 
 #include "access/genam.h"
 #include "access/tableam.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -135,6 +136,20 @@ cqrs_require_function_execute(Oid function)
 
 	if (result != ACLCHECK_OK)
 		aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
+}
+
+/* The same for creating something in a schema. */
+static inline void
+cqrs_require_schema_create(Oid schema, const char *name)
+{
+#if PG_VERSION_NUM >= 160000
+	AclResult	result = object_aclcheck(NamespaceRelationId, schema, GetUserId(), ACL_CREATE);
+#else
+	AclResult	result = pg_namespace_aclcheck(schema, GetUserId(), ACL_CREATE);
+#endif
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_SCHEMA, name);
 }
 
 /* 16 moved what is to be checked out of the range table. */

@@ -169,8 +169,26 @@ cqrs_engine_reset(CqrsEngine *engine)
 		if (rule->kind == CQRS_RULE_FUNCTION)
 			cqrs_function_rule_reset(rule);
 	}
+	engine->failed = NULL;
 	MemoryContextReset(engine->event_context);
 	MemoryContextReset(engine->work_context);
+}
+
+char *
+cqrs_engine_failed_rule(CqrsEngine *engine)
+{
+	StringInfoData types;
+	ListCell   *lc;
+
+	if (engine->failed == NULL)
+		return NULL;
+	if (engine->failed->kind != CQRS_RULE_BATCH)
+		return pstrdup(engine->failed->event_type);
+
+	initStringInfo(&types);
+	foreach(lc, engine->failed->event_types)
+		appendStringInfo(&types, "%s%s", types.len > 0 ? ", " : "", (char *) lfirst(lc));
+	return types.data;
 }
 
 Size

@@ -94,6 +94,13 @@ extern PGDLLEXPORT void cqrs_engine_flush(CqrsEngine *engine);
 extern PGDLLEXPORT void cqrs_engine_reset(CqrsEngine *engine);
 
 /*
+ * The rule that the last error came from: its event type, or types, as it was
+ * registered with; NULL when the error came from no rule.  To be asked before
+ * the engine is reset.
+ */
+extern char *cqrs_engine_failed_rule(CqrsEngine *engine);
+
+/*
  * Bytes held for deferred work: when they become many, flush.
  */
 extern PGDLLEXPORT Size cqrs_engine_memory(CqrsEngine *engine);

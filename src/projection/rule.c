@@ -84,6 +84,7 @@ cqrs_rule_error_context(void *arg)
 	CqrsRule   *rule = (CqrsRule *) arg;
 	int			position = geterrposition();
 
+	rule->engine->failed = rule;
 	if (position > 0)
 	{
 		errposition(0);

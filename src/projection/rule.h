@@ -143,6 +143,7 @@ struct CqrsEngine
 	MemoryContext event_context;	/* reset at each event */
 	MemoryContext work_context; /* deferred work, without that of the folds */
 	List	   *rules;			/* of CqrsRule */
+	CqrsRule   *failed;			/* the rule that the last error came from, or NULL */
 	struct CqrsDispatch *dispatch;	/* event type to rules */
 	List	   *tables;			/* of CqrsFoldTable */
 	CqrsEventRow event;

@@ -1,0 +1,79 @@
+/*-------------------------------------------------------------------------
+ *
+ * args.c
+ *		Arguments of SQL functions that must not be null.
+ *
+ * NOTES
+ *		Our functions are not declared STRICT: a null argument is a mistake
+ *		that is to be seen, and STRICT would make the call a silent no-op.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/base/args.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+
+void
+cqrs_arg_require(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", name)));
+}
+
+char *
+cqrs_arg_string(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	cqrs_arg_require(fcinfo, arg, name);
+	return text_to_cstring(PG_GETARG_TEXT_PP(arg));
+}
+
+char *
+cqrs_arg_string_or_null(FunctionCallInfo fcinfo, int arg)
+{
+	return PG_ARGISNULL(arg) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(arg));
+}
+
+/*
+ * List of char *, from an array of texts of one dimension without nulls.
+ */
+List *
+cqrs_arg_strings(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	ArrayType  *array;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+	List	   *result = NIL;
+
+	cqrs_arg_require(fcinfo, arg, name);
+	array = PG_GETARG_ARRAYTYPE_P(arg);
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("array \"%s\" must have one dimension", name),
+				 errdetail("It has %d.", ARR_NDIM(array))));
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("array \"%s\" must not contain nulls", name),
+					 errdetail("Element %d is null.", i + 1)));
+		result = lappend(result, TextDatumGetCString(elements[i]));
+	}
+	return result;
+}

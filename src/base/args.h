@@ -1,0 +1,24 @@
+/*-------------------------------------------------------------------------
+ *
+ * args.h
+ *		Arguments of SQL functions that must not be null.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/base/args.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CQRS_ARGS_H
+#define CQRS_ARGS_H
+
+#include "fmgr.h"
+#include "nodes/pg_list.h"
+
+extern void cqrs_arg_require(FunctionCallInfo fcinfo, int arg, const char *name);
+extern char *cqrs_arg_string(FunctionCallInfo fcinfo, int arg, const char *name);
+extern char *cqrs_arg_string_or_null(FunctionCallInfo fcinfo, int arg);
+extern List *cqrs_arg_strings(FunctionCallInfo fcinfo, int arg, const char *name);
+
+#endif							/* CQRS_ARGS_H */
