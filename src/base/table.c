@@ -285,6 +285,9 @@ cqrs_row_lock(Relation rel, text *key, ItemPointer hint, TupleTableSlot *slot)
 								  LockWaitBlock, 0, &failure);
 		if (result == TM_Ok)
 			return true;
+		if (result != TM_Updated && result != TM_Deleted)
+			elog(ERROR, "unexpected result of locking a row of \"%s\": %d",
+				 RelationGetRelationName(rel), (int) result);
 		if (IsolationUsesXactSnapshot())
 			serialization_failure();
 		hint = NULL;
