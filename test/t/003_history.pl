@@ -34,9 +34,13 @@ my %scripts = (
 \set hold random(0, 20)
 \set fate random(1, 10)
 \set level random(1, 3)
+\if :level = 1
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+\elif :level = 2
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+\else
 BEGIN;
-SELECT CASE :level WHEN 1 THEN set_config('transaction_isolation', 'repeatable read', true)
-	WHEN 2 THEN set_config('transaction_isolation', 'serializable', true) END;
+\endif
 INSERT INTO business VALUES (:hold);
 \sleep :hold ms
 SELECT cqrs_emit('s-' || (random() * 20)::int, 'T', to_jsonb(:client_id));
