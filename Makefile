@@ -21,6 +21,11 @@ OBJS = \
 	src/event/late.o \
 	src/event/log.o \
 	src/event/payload.o \
+	src/event/payload_fault.o \
+	src/event/payload_input.o \
+	src/event/payload_number.o \
+	src/event/payload_scalar.o \
+	src/event/payload_type.o \
 	src/event/read_sql.o \
 	src/event/reader.o \
 	src/event/snapshot.o \
