@@ -231,8 +231,6 @@ cqrs_row_find(Relation rel, text *key, ItemPointer hint, TupleTableSlot *slot,
 
 		index_rescan(scan, &skey, 1, NULL, 0);
 		found = index_getnext_slot(scan, ForwardScanDirection, slot);
-		if (found)
-			ExecMaterializeSlot(slot);
 		index_endscan(scan);
 
 		if (!found || !TransactionIdIsValid(dirty.xmin))
@@ -253,7 +251,8 @@ cqrs_row_find(Relation rel, text *key, ItemPointer hint, TupleTableSlot *slot,
 
 /*
  * In a transaction with a snapshot of its own, a row that changed after that
- * snapshot may not be built upon.
+ * snapshot may not be built upon.  The slot is as cqrs_row_find() left it, with
+ * the row's buffer pinned.
  */
 void
 cqrs_row_require_visible(Relation rel, TupleTableSlot *slot)
@@ -341,10 +340,7 @@ row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot)
 		return false;
 	if (!table_tuple_fetch_row_version(rel, tid, SnapshotSelf, slot))
 		return false;
-	if (!key_matches(slot, key))
-		return false;
-	ExecMaterializeSlot(slot);
-	return true;
+	return key_matches(slot, key);
 }
 
 static bool
