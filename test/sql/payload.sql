@@ -1,5 +1,4 @@
 -- Payloads: every fault, in one error, with its path.
-CREATE EXTENSION IF NOT EXISTS cqrs;
 CREATE SCHEMA payload_test;
 SET search_path TO payload_test;
 
