@@ -49,7 +49,7 @@
 
 static bool row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot);
 static bool key_matches(TupleTableSlot *slot, text *key);
-static void serialization_failure(void) pg_attribute_noreturn();
+pg_noreturn static void serialization_failure(void);
 
 /*
  * OID of a table in schema "cqrs".

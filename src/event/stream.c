@@ -60,7 +60,7 @@ static Hint hints[HINTS];
 
 static Hint *hint_of(const text *stream);
 static int64 version_in(TupleTableSlot *slot);
-static void version_conflict(const text *stream, int64 expected, int64 actual) pg_attribute_noreturn();
+pg_noreturn static void version_conflict(const text *stream, int64 expected, int64 actual);
 
 /*
  * A stream is "category-id", or a category alone.
