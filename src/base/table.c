@@ -5,8 +5,8 @@
  *
  * NOTES
  *		The hot tables (event, stream, cursor) are read and written here
- *		through the table access method, without the executor: that is what an
- *		append costs.  All of them have a primary key on one text column that
+ *		without the executor: that is what an append costs.  They are heaps: the
+ *		install script says so.  All of them have a primary key on one text column that
  *		comes first in the row, or none that we search by.
  *
  *		A row is found by a dirty index scan, so that one sees what others have
@@ -28,6 +28,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -47,6 +48,11 @@
 #include "base/compat.h"
 #include "base/table.h"
 
+/* free space on a page that is enough for another version of a row */
+#define ROOM_FOR_VERSION 1024
+
+static bool next_version(Relation rel, IndexScanDesc scan, Snapshot snapshot,
+						 TupleTableSlot *slot);
 static bool row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot);
 static bool key_matches(TupleTableSlot *slot, text *key);
 pg_noreturn static void serialization_failure(void);
@@ -216,6 +222,7 @@ cqrs_row_find(Relation rel, text *key, ItemPointer hint, TupleTableSlot *slot,
 	SnapshotData dirty;
 	bool		found;
 
+	Assert(TTS_IS_BUFFERTUPLE(slot));
 	*updater = InvalidTransactionId;
 	if (hint && row_at(rel, key, hint, slot))
 		return true;
@@ -230,12 +237,13 @@ cqrs_row_find(Relation rel, text *key, ItemPointer hint, TupleTableSlot *slot,
 		IndexScanDesc scan = cqrs_index_beginscan(rel, index, &dirty, 1);
 
 		index_rescan(scan, &skey, 1, NULL, 0);
-		found = index_getnext_slot(scan, ForwardScanDirection, slot);
+		found = next_version(rel, scan, &dirty, slot);
 		index_endscan(scan);
 
 		if (!found || !TransactionIdIsValid(dirty.xmin))
 			break;
 
+		ExecClearTuple(slot);
 		if (dirty.speculativeToken)
 			SpeculativeInsertionWait(dirty.xmin, dirty.speculativeToken);
 		else
@@ -327,6 +335,50 @@ cqrs_row_update(CqrsTable *table, ItemPointer tid)
 												false, false, NULL, NIL));
 	ResetPerTupleExprContext(table->estate);
 	return true;
+}
+
+/*
+ * The next version in an index scan that the snapshot shows.
+ *
+ * index_getnext_slot() would do, but it prunes the page whenever there is less
+ * free space than the fillfactor asks for.  On a table of rows that are only
+ * ever updated that is always: each update paid for pruning a whole page, which
+ * was an eighth of the cost of an append.  We prune when the next version would
+ * not fit, and do many at once.
+ */
+static bool
+next_version(Relation rel, IndexScanDesc scan, Snapshot snapshot, TupleTableSlot *slot)
+{
+	ItemPointer tid;
+
+	while ((tid = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
+	{
+		BufferHeapTupleTableSlot *buffer_slot = (BufferHeapTupleTableSlot *) slot;
+		HeapTuple	tuple = &buffer_slot->base.tupdata;
+		Buffer		buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(tid));
+		bool		found;
+		bool		all_dead;
+
+		if (PageGetHeapFreeSpace(BufferGetPage(buffer)) < ROOM_FOR_VERSION)
+			heap_page_prune_opt(rel, buffer);
+
+		ExecClearTuple(slot);
+		tuple->t_self = *tid;
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		found = heap_hot_search_buffer(&tuple->t_self, rel, buffer, snapshot, tuple,
+									   &all_dead, true);
+		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+		if (found)
+		{
+			tuple->t_tableOid = RelationGetRelid(rel);
+			ExecStorePinnedBufferHeapTuple(tuple, slot, buffer);
+			return true;
+		}
+		ReleaseBuffer(buffer);
+		scan->kill_prior_tuple = all_dead;
+		CHECK_FOR_INTERRUPTS();
+	}
+	return false;
 }
 
 /*

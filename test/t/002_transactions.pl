@@ -60,11 +60,11 @@ is($node->safe_psql('postgres', q{SELECT stream FROM cqrs_test.read('r')}), 'pre
 is($node->safe_psql('postgres', q{SELECT cqrs_test.count('r')}), '0', '... once');
 
 # A crash with asynchronous commits: the log and the cursor agree, whatever was lost
-$node->append_conf('postgresql.conf', "synchronous_commit = off\nwal_writer_delay = 10s\n");
-$node->reload;
 $node->safe_psql('postgres', q{
 	CREATE TABLE got (position bigint);
 	INSERT INTO got SELECT position FROM cqrs.event;});
+$node->append_conf('postgresql.conf', "synchronous_commit = off\nwal_writer_delay = 10s\n");
+$node->reload;
 for my $round (1 .. 3)
 {
 	$node->safe_psql('postgres', join(';', map { "SELECT cqrs_emit('async-$_', 'T')" } 1 .. 20)
