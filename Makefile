@@ -22,6 +22,11 @@ OBJS = \
 	src/event/late.o \
 	src/event/log.o \
 	src/event/payload.o \
+	src/event/payload_fault.o \
+	src/event/payload_input.o \
+	src/event/payload_number.o \
+	src/event/payload_scalar.o \
+	src/event/payload_type.o \
 	src/event/pick.o \
 	src/event/read_sql.o \
 	src/event/reader.o \
@@ -85,10 +90,16 @@ ifdef ASSERTIONS
 PG_CPPFLAGS += -DUSE_ASSERT_CHECKING
 endif
 
+# "make installcheck" tests what "make install" has installed, on servers of its
+# own; scripts/test does both without touching the system.  TEMP_CONFIG is also
+# what PostgreSQL's TAP modules add to the configuration of every server.
+TEMP_CONFIG ?= $(abspath $(srcdir))/test/server.conf
+export TEMP_CONFIG
+TEST_SERVER = --temp-config=$(TEMP_CONFIG) --no-locale --encoding=UTF8
 REGRESS = --schedule=$(srcdir)/test/schedule
-REGRESS_OPTS = --inputdir=$(srcdir)/test --temp-instance=./tmp_check --temp-config=$(srcdir)/test/server.conf
+REGRESS_OPTS = --inputdir=$(srcdir)/test --temp-instance=./tmp_check $(TEST_SERVER)
 ISOLATION = --schedule=$(srcdir)/test/isolation_schedule
-ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. --temp-instance=./tmp_check_iso --temp-config=$(srcdir)/test/server.conf
+ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. --temp-instance=./tmp_check_iso --load-extension=cqrs --load-extension=cqrs_test $(TEST_SERVER)
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 

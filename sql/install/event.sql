@@ -45,7 +45,7 @@ CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.e
 CREATE TABLE cqrs.stream (
 	stream text COLLATE pg_catalog."C" NOT NULL CONSTRAINT stream_pkey PRIMARY KEY,
 	version bigint NOT NULL
-) WITH (fillfactor = 70);
+) USING heap WITH (fillfactor = 70);
 REVOKE ALL ON TABLE cqrs.stream FROM PUBLIC;
 COMMENT ON TABLE cqrs.stream IS 'Streams and their last version; the row is the lock that orders appends to the stream';
 SELECT pg_catalog.pg_extension_config_dump('cqrs.stream', '');
@@ -71,7 +71,7 @@ CREATE TABLE cqrs.event (
 	metadata jsonb,
 	command_id uuid,
 	recorded_at timestamp with time zone NOT NULL
-);
+) USING heap;
 -- Byte order: names are compared as names, fast, and no change of the operating
 -- system's collations can break the index.
 CREATE UNIQUE INDEX event_stream_version_idx ON cqrs.event (stream COLLATE pg_catalog."C", version);
@@ -112,7 +112,7 @@ CREATE TABLE cqrs.cursor (
 	position bigint NOT NULL,
 	own_xid xid8,
 	own_position bigint
-) WITH (fillfactor = 10);
+) USING heap WITH (fillfactor = 10);
 REVOKE ALL ON TABLE cqrs.cursor FROM PUBLIC;
 COMMENT ON TABLE cqrs.cursor IS 'How far each durable reader of the event log has come';
 SELECT pg_catalog.pg_extension_config_dump('cqrs.cursor', '');

@@ -38,6 +38,14 @@
 #error "cqrs supports PostgreSQL 15, 16, 17 and 18"
 #endif
 
+/* 16 taught input functions to save an error instead of raising it. */
+#define CQRS_HAVE_SOFT_ERRORS (PG_VERSION_NUM >= 160000)
+
+/* 18 made the attribute a prefix. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 /* 18 added the instrumentation argument. */
 static inline IndexScanDesc
 cqrs_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys)

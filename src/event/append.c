@@ -95,6 +95,9 @@ cqrs_append_events(const CqrsAppend *append)
 	common.command_id = cause ? &cause->command_id : NULL;
 	common.recorded_at = GetCurrentTimestamp();
 	insert_events(append, &common, schema_versions, last_version);
+
+	/* the next append may be in the same statement, and must see this one */
+	CommandCounterIncrement();
 	if (cause == NULL)
 		cqrs_after_events();
 	return last_version;

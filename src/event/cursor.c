@@ -72,6 +72,7 @@ cqrs_cursor_create(const char *name)
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("cursor \"%s\" already exists", name)));
 	cqrs_table_end(&table);
+	CommandCounterIncrement();
 }
 
 /*
@@ -162,6 +163,9 @@ cqrs_cursor_write(const char *name, ItemPointer tid, const CqrsCursor *cursor)
 		elog(ERROR, "cursor \"%s\" was changed while it was locked", name);
 	*tid = table.slot->tts_tid;
 	cqrs_table_end(&table);
+
+	/* the cursor may be opened again in the same statement */
+	CommandCounterIncrement();
 }
 
 /*

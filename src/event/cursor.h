@@ -46,8 +46,8 @@ typedef struct CqrsCursor
 	int64		own_position;
 } CqrsCursor;
 
-extern void cqrs_cursor_create(const char *name);
-extern bool cqrs_cursor_drop(const char *name);
+extern PGDLLEXPORT void cqrs_cursor_create(const char *name);
+extern PGDLLEXPORT bool cqrs_cursor_drop(const char *name);
 
 extern void cqrs_cursor_begin(CqrsCursor *cursor, int32 incarnation, int64 after_position);
 extern bool cqrs_cursor_lock(Relation rel, const char *name, ItemPointer hint,

@@ -310,6 +310,7 @@ end_step(CqrsReader *reader)
 	{
 		cqrs_cursor_begin(cursor, cursor->incarnation + 1, reader->incarnation.last_position);
 		reader->changed = true;
+		reader->fruitless = false;
 	}
 	else
 	{

@@ -60,7 +60,7 @@ static Hint hints[HINTS];
 
 static Hint *hint_of(const text *stream);
 static int64 version_in(TupleTableSlot *slot);
-static void version_conflict(const text *stream, int64 expected, int64 actual) pg_attribute_noreturn();
+pg_noreturn static void version_conflict(const text *stream, int64 expected, int64 actual);
 
 /*
  * A stream is "category-id", or a category alone.
@@ -93,7 +93,7 @@ cqrs_stream_category(const text *stream)
 /*
  * Adds "count" to the version of the stream, creates the stream at need, and
  * gives the new version.  The stream's row is locked then until the end of the
- * transaction.  "expected", if given, must be the version before.
+ * transaction; with a count of 0 it is not, and nothing is created.  "expected", if given, must be the version before.
  */
 int64
 cqrs_stream_advance(text *stream, int64 count, const int64 *expected)
@@ -132,6 +132,8 @@ cqrs_stream_advance(text *stream, int64 count, const int64 *expected)
 			continue;
 		}
 
+		if (count == 0)
+			break;
 		version += count;
 		values = cqrs_table_new_row(&table);
 		values[COL_STREAM - 1] = PointerGetDatum(stream);
@@ -140,8 +142,11 @@ cqrs_stream_advance(text *stream, int64 count, const int64 *expected)
 			: cqrs_table_insert_unless_exists(&table);
 	}
 
-	hint->xid = GetTopTransactionId();
-	hint->tid = table.slot->tts_tid;
+	if (done)
+	{
+		hint->xid = GetTopTransactionId();
+		hint->tid = table.slot->tts_tid;
+	}
 	cqrs_table_end(&table);
 	return version;
 }

@@ -1,0 +1,280 @@
+# Sourced by scripts/test: the suites.  A suite is a function suite_NAME that
+# prints what its runner prints and fails when a test failed, a function that
+# counts ("count_NAME LOG" prints the numbers passed and failed), and a word in
+# SUITES.  It runs in a copy of the checkout that the server's user owns.
+#
+# Set by scripts/test: MAJOR, BINDIR, PG_CONFIG, WORK (directory of the run),
+# SRC (the copy), STAGE (where it is installed), CONF (settings for servers).
+
+# shellcheck shell=bash
+
+readonly SUITES='build clang check regress isolation pgtap tap examples clients'
+
+# Those that need no server, and so no installed extension.
+readonly SUITES_WITHOUT_BUILD='clang check'
+
+# A suite that hangs is ended, with all of its processes, and has failed.
+readonly SUITE_SECONDS=${CQRS_TEST_SECONDS:-1200}
+
+limited() {
+	local status=0
+	as_user timeout -k 30 "$SUITE_SECONDS" "$@" || status=$?
+	((status != 124 && status != 137)) || say "ended after $SUITE_SECONDS seconds (CQRS_TEST_SECONDS)"
+	return $status
+}
+
+build_make() {
+	limited make --no-print-directory -C "$@" PG_CONFIG="$PG_CONFIG"
+}
+
+has_files() {
+	compgen -G "$SRC/$1" >/dev/null
+}
+
+# --------------------------------------------------------------------------
+# Builds
+# --------------------------------------------------------------------------
+
+suite_build() {
+	build_make "$SRC" -s -j"$(nproc)" WERROR=1 ASSERTIONS=1 &&
+		build_make "$SRC" -s install WERROR=1 ASSERTIONS=1 DESTDIR="$STAGE" || return
+	say "built and installed with $(cc --version | head -n 1)"
+
+	if [[ -e $SRC/test/module/Makefile ]]; then
+		build_make "$SRC/test/module" -s WERROR=1 ASSERTIONS=1 &&
+			build_make "$SRC/test/module" -s install WERROR=1 ASSERTIONS=1 DESTDIR="$STAGE" || return
+		say "built and installed the test module"
+	fi
+}
+
+find_clang() {
+	command -v clang || compgen -G '/usr/bin/clang-[0-9][0-9]' | sort | tail -n 1
+}
+
+# Another compiler sees other faults; and here assertions are off, which shows
+# what only assertions use.
+suite_clang() {
+	local clang
+	clang=$(find_clang)
+	if [[ -z $clang ]]; then
+		say "skipped: no clang here"
+		return
+	fi
+	copy_tree "$SRC" "$WORK/clang"
+	# PostgreSQL was built with gcc, and pg_config hands on flags that clang does not know.
+	build_make "$WORK/clang" -s -j"$(nproc)" CC="$clang" WERROR=1 \
+		COPT='-Wno-ignored-optimization-argument -Wno-ignored-attributes -Wno-unknown-warning-option' || return
+	say "built with $("$clang" --version | head -n 1)"
+}
+
+# --------------------------------------------------------------------------
+# Tests
+# --------------------------------------------------------------------------
+
+suite_check() {
+	has_files 'test/check/run' || return 0
+	limited "$SRC/test/check/run"
+}
+
+suite_regress() {
+	has_files 'test/schedule' || return 0
+	build_make "$SRC" -s installcheck ISOLATION= TAP_TESTS= TEMP_CONFIG="$CONF"
+}
+
+suite_isolation() {
+	has_files 'test/isolation_schedule' || return 0
+	build_make "$SRC" -s installcheck REGRESS= TAP_TESTS= TEMP_CONFIG="$CONF"
+}
+
+suite_pgtap() {
+	has_files 'test/pgtap/*.sql' || return 0
+	start_server pgtap &&
+		run_psql pgtap postgres -c 'CREATE DATABASE pgtap' &&
+		run_psql pgtap pgtap -c 'CREATE EXTENSION pgtap' -c 'CREATE EXTENSION cqrs' || return
+	(cd "$SRC" && limited pg_prove --psql-bin "$BINDIR/psql" -h "$(socket_of pgtap)" -d pgtap test/pgtap/*.sql)
+	local status=$?
+	stop_server pgtap
+	return $status
+}
+
+suite_tap() {
+	has_files 'test/t/*.pl' || return 0
+	build_make "$SRC" -s installcheck REGRESS= ISOLATION= TEMP_CONFIG="$CONF" PROVE_FLAGS="-j$(nproc)"
+}
+
+# Every example runs without an error in a database of its own, and prints what
+# examples/expected says when there is such a file.
+suite_examples() {
+	local file name expected failed=0
+	has_files 'examples/*.sql' || return 0
+	start_server examples || return
+	as_user mkdir -p "$WORK/examples.out"
+	for file in "$SRC"/examples/*.sql; do
+		name=$(basename "$file" .sql)
+		expected=$SRC/examples/expected/$name.out
+		if ! run_example "$file" "$name" >"$WORK/examples.out/$name.out" 2>&1; then
+			say "not ok - $name"
+			tail -n 20 "$WORK/examples.out/$name.out"
+			failed=1
+		elif [[ -e $expected ]] && ! diff -u "$expected" "$WORK/examples.out/$name.out"; then
+			say "not ok - $name"
+			failed=1
+		else
+			say "ok - $name"
+		fi
+	done
+	stop_server examples
+	return $failed
+}
+
+run_example() {
+	run_psql examples postgres -c "CREATE DATABASE \"$2\"" &&
+		run_psql examples "$2" -c "CREATE EXTENSION cqrs" &&
+		run_psql examples "$2" -a <"$1"
+}
+
+# Programs in other languages that use the extension as an application would:
+# test/clients/run prints TAP and finds a server by PGHOST and PGDATABASE.
+suite_clients() {
+	has_files 'test/clients/run' || return 0
+	start_server clients &&
+		run_psql clients postgres -c 'CREATE DATABASE clients' &&
+		run_psql clients clients -c 'CREATE EXTENSION cqrs' || return
+	limited env PGHOST="$(socket_of clients)" PGDATABASE=clients PGUSER=postgres "$SRC/test/clients/run"
+	local status=$?
+	stop_server clients
+	return $status
+}
+
+# --------------------------------------------------------------------------
+# Counting
+# --------------------------------------------------------------------------
+
+# A build is one test; it passes by not failing.
+count_build() { grep -q '^built' "$1" && echo 1 0 || echo 0 0; }
+count_clang() { count_build "$1"; }
+
+count_check() { count_prove "$1"; }
+count_regress() { count_pg_regress "$1"; }
+count_isolation() { count_pg_regress "$1"; }
+count_pgtap() { count_prove "$1"; }
+count_tap() { count_prove "$1"; }
+count_examples() { echo "$(grep -c '^ok ' "$1") $(grep -c '^not ok ' "$1")"; }
+count_clients() { count_examples "$1"; }
+
+# "All 7 tests passed." or "2 of 7 tests failed."
+count_pg_regress() {
+	awk '
+		/All [0-9]+ tests passed/ { match($0, /[0-9]+/); passed += substr($0, RSTART, RLENGTH) }
+		/[0-9]+ of [0-9]+ tests failed/ {
+			match($0, /[0-9]+ of [0-9]+/); split(substr($0, RSTART, RLENGTH), n, " of ")
+			failed += n[1]; passed += n[2] - n[1]
+		}
+		END { print passed + 0, failed + 0 }' "$1"
+}
+
+# "Files=3, Tests=42, ..." has all that ran.  What failed is in a summary of one
+# line a file; a file can also fail without a failed test.
+count_prove() {
+	awk '
+		/^Files=[0-9]+, Tests=[0-9]+/ { match($0, /Tests=[0-9]+/); tests += substr($0, RSTART + 6, RLENGTH - 6) }
+		/\(Wstat: .*Failed: [0-9]+\)/ {
+			match($0, /Failed: [0-9]+/); n = substr($0, RSTART + 8, RLENGTH - 8) + 0
+			in_tests += n; failed += (n ? n : 1)
+		}
+		END { print tests - in_tests, failed + 0 }' "$1"
+}
+
+# --------------------------------------------------------------------------
+# Private servers: unix socket only, so that there are no ports to collide
+# --------------------------------------------------------------------------
+
+socket_of() {
+	printf '%s\n' "$WORK/$1.run"
+}
+
+start_server() {
+	local data=$WORK/$1.data
+	as_user mkdir -p "$(socket_of "$1")" &&
+		as_user "$BINDIR/initdb" -D "$data" -U postgres -A trust -E UTF8 --no-locale --no-sync >"$WORK/log/$1.initdb" 2>&1 &&
+		as_user sh -c 'cat "$1" >>"$2"' append "$CONF" "$data/postgresql.conf" &&
+		as_user "$BINDIR/pg_ctl" -D "$data" -s -w -l "$data/server.log" \
+			-o "-c listen_addresses='' -c unix_socket_directories='$(socket_of "$1")'" start && return
+	say "could not start a server for suite $1"
+	tail -n 20 "$WORK/log/$1.initdb" "$data/server.log" 2>/dev/null
+	return 1
+}
+
+stop_server() {
+	as_user "$BINDIR/pg_ctl" -D "$WORK/$1.data" -s -w -m fast stop
+}
+
+# run_psql SERVER DATABASE ARGUMENTS
+run_psql() {
+	limited "$BINDIR/psql" -X -q -v ON_ERROR_STOP=1 -h "$(socket_of "$1")" -U postgres -d "$2" "${@:3}"
+}
+
+# Whatever server this run has started and not stopped, by its pid file.
+stop_all_servers() {
+	local pidfile
+	while IFS= read -r pidfile; do
+		as_user "$BINDIR/pg_ctl" -D "${pidfile%/postmaster.pid}" -s -m immediate stop 2>/dev/null || true
+	done < <(find "$WORK" -name postmaster.pid 2>/dev/null)
+}
+
+# --------------------------------------------------------------------------
+# What to look at after a failure
+# --------------------------------------------------------------------------
+
+show_failure() {
+	local file
+	case $1 in
+		# The first difference is the one that explains the others.
+		regress | isolation) show_lines head "$SRC/regression.diffs" 200 ;;
+		pgtap | examples | clients) show_end "$WORK/$1.data/server.log" 60 ;;
+		tap)
+			for file in $(tap_logs_of_failures); do
+				show_end "$file" 100
+			done
+			;;
+	esac
+	if [[ $1 == regress || $1 == isolation ]]; then
+		show_server_trouble
+	fi
+}
+
+# A server that did not start leaves no differences, and one that crashed leaves
+# some that say little.
+show_server_trouble() {
+	local file
+	for file in "$SRC"/log/*.log "$SRC"/tmp_check*/log/*.log; do
+		if [[ ! -s $SRC/regression.diffs ]] || grep -qE 'TRAP:|PANIC:|was terminated by' "$file" 2>/dev/null; then
+			show_end "$file" 60
+		fi
+	done
+}
+
+# The summary of prove names the files that failed.  When prove was ended before
+# it wrote one, the files written last are those that hung.
+tap_logs_of_failures() {
+	local name names
+	names=$(sed -n 's,^test/t/\([^ ]*\)\.pl *(Wstat.*,\1,p' "$WORK/log/tap.log")
+	if [[ -z $names ]]; then
+		names=$(cd "$SRC/tmp_check/log" && ls -t | sed -n 's/^regress_log_//p' | head -n 2)
+	fi
+	while IFS= read -r name; do
+		compgen -G "$SRC/tmp_check/log/regress_log_$name" || true
+		compgen -G "$SRC/tmp_check/log/${name}_*.log" | head -n 4 || true
+	done <<<"$names"
+}
+
+show_end() {
+	show_lines tail "$@"
+}
+
+# show_lines head|tail FILE COUNT
+show_lines() {
+	[[ -s $2 ]] || return 0
+	heading "$1 of $2"
+	"$1" -n "$3" "$2"
+}

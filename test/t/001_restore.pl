@@ -1,0 +1,135 @@
+# A backlog that was half delivered is carried to another home, by dump and restore
+# and by copying the database: the reader there delivers the rest, once.
+use strict;
+use warnings FATAL => 'all';
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $old = PostgreSQL::Test::Cluster->new('old');
+$old->init;
+$old->append_conf('postgresql.conf', "shared_preload_libraries = 'cqrs'\nmax_prepared_transactions = 10\n");
+$old->start;
+
+# An older cluster: its transaction ids mean the future to a young one.
+$old->safe_psql('postgres', q{
+	CREATE DATABASE source;
+	DO $$ BEGIN FOR i IN 1..3000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$;});
+$old->safe_psql('source', q{
+	CREATE EXTENSION cqrs;
+	CREATE EXTENSION cqrs_test;
+	CREATE TABLE got (position bigint);
+	SELECT cqrs_test.create_cursor('r');
+	SELECT cqrs_test.create_cursor('untouched');
+	SELECT cqrs_emit('order-' || n % 10, 'T', to_jsonb(n)) FROM generate_series(1, 100) n;
+	INSERT INTO got SELECT position FROM cqrs_test.read('r', 40);});
+
+# Events that were running when the cursor's target was taken, and more behind
+my $late = $old->background_psql('source');
+$late->query_safe(q{BEGIN; SELECT cqrs_emit('late-1', 'T');});
+$old->safe_psql('source', q{
+	SELECT cqrs_emit('order-' || n % 10, 'T', to_jsonb(n)) FROM generate_series(101, 200) n;
+	INSERT INTO got SELECT position FROM cqrs_test.read('r', 110);});
+$late->query_safe(q{COMMIT});
+$late->quit;
+$old->safe_psql('source', q{
+	BEGIN; SELECT cqrs_emit('never-1', 'T'); ROLLBACK;
+	SELECT cqrs_emit('order-' || n % 10, 'T', to_jsonb(n)) FROM generate_series(201, 220) n;
+	BEGIN;
+	SELECT cqrs_emit('own-1', 'T');
+	INSERT INTO got SELECT position FROM cqrs_test.read('r', 3, with_own => true);
+	COMMIT;});
+
+# What has been got, with what there is in the log: each once?
+my $exactly_once = q{
+	SELECT count(*) || ' events, ' || count(*) FILTER (WHERE times <> 1) || ' wrong'
+	  FROM (SELECT count(g.position) AS times FROM cqrs.event e FULL JOIN got g USING (position)
+			 GROUP BY position) p};
+
+sub check_rest
+{
+	my ($node, $db, $what) = @_;
+
+	# some of the rest before the first append in the new home, some after it
+	$node->safe_psql($db, q{INSERT INTO got SELECT position FROM cqrs_test.read('r', 20)});
+	is($node->safe_psql($db, q{SELECT cqrs_emit('order-1', 'T')}),
+		$node->safe_psql($db, q{SELECT cqrs_stream_version('order-1')}), "$what: streams go on");
+	$node->safe_psql($db, q{
+		INSERT INTO got SELECT position FROM cqrs_test.read('r', 20);
+		SELECT cqrs_emit('new-' || n, 'T') FROM generate_series(1, 50) n;
+		INSERT INTO got SELECT position FROM cqrs_test.read('r', 30);
+		INSERT INTO got SELECT position FROM cqrs_test.read('r');
+		SELECT cqrs_emit('newer-' || n, 'T') FROM generate_series(1, 50) n;
+		INSERT INTO got SELECT position FROM cqrs_test.read('r');});
+	is($node->safe_psql($db, $exactly_once), '323 events, 0 wrong', "$what: each event once");
+	is($node->safe_psql($db, q{SELECT cqrs_test.count('untouched'), cqrs_test.count('untouched')}),
+		'323|0', "$what: a cursor at the beginning sees all");
+	is($node->safe_psql($db, q{SELECT count(*), count(DISTINCT (system_identifier, database)) FROM cqrs.incarnation}),
+		'2|2', "$what: a new incarnation");
+	is($node->safe_psql($db, q{SELECT bool_and(e.position > p.position) FROM cqrs.event e
+			JOIN cqrs.event p ON p.stream = e.stream AND p.version = e.version - 1}),
+		't', "$what: positions go on rising");
+}
+
+# a reader that is at work while nothing has been appended yet: everything, and nothing twice
+sub check_without_append
+{
+	my ($node, $db, $what) = @_;
+	$node->safe_psql($db, q{INSERT INTO got SELECT position FROM cqrs_test.read('r')});
+	is($node->safe_psql($db, q{SELECT cqrs_test.count('r')}), '0', "$what: nothing twice");
+	is($node->safe_psql($db, $exactly_once), '222 events, 0 wrong', "$what: the rest, before any append");
+	$node->safe_psql($db, q{SELECT cqrs_append('x', '{A,B}', '{1,2}');
+		INSERT INTO got SELECT position FROM cqrs_test.read('r');});
+	is($node->safe_psql($db, $exactly_once), '224 events, 0 wrong', "$what: then new ones");
+}
+
+# in plain SQL, into a young cluster
+my $young = PostgreSQL::Test::Cluster->new('young');
+$young->init;
+$young->append_conf('postgresql.conf', "shared_preload_libraries = 'cqrs'\n");
+$young->start;
+my $dump = $old->backup_dir . '.sql';
+my $archive = $old->backup_dir . '.dump';
+$old->command_ok(['pg_dump', '-f', $dump, $old->connstr('source')], 'dump as SQL');
+$young->safe_psql('postgres', 'CREATE DATABASE plain');
+$young->safe_psql('postgres', 'CREATE DATABASE plain2');
+for my $db ('plain', 'plain2')
+{
+	$young->command_ok(['psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $young->connstr($db)], "restore of $db");
+}
+check_rest($young, 'plain', 'plain dump');
+check_without_append($young, 'plain2', 'plain dump');
+
+# from an archive, in parallel
+$old->command_ok(['pg_dump', '-Fc', '-f', $archive, $old->connstr('source')], 'dump as archive');
+$young->safe_psql('postgres', 'CREATE DATABASE parallel');
+$young->command_ok(['pg_restore', '-j4', '--exit-on-error', '-d', $young->connstr('parallel'), $archive], 'parallel restore');
+check_rest($young, 'parallel', 'parallel restore');
+
+# into the same cluster, and as a copy of the database
+$old->safe_psql('postgres', 'CREATE DATABASE same');
+$old->command_ok(['pg_restore', '--exit-on-error', '-d', $old->connstr('same'), $archive], 'restore into the same cluster');
+check_rest($old, 'same', 'same cluster');
+$old->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE source');
+check_rest($old, 'copy', 'copied database');
+
+# a second move: three incarnations
+$old->command_ok(['pg_dump', '-f', $dump, $young->connstr('plain')], 'dump of the restored database');
+$old->safe_psql('postgres', 'CREATE DATABASE back');
+$old->command_ok(['psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $old->connstr('back')], 'restore back');
+$old->safe_psql('back', q{SELECT cqrs_test.create_cursor('r3'); CREATE TABLE got3 AS SELECT position FROM cqrs_test.read('r3', 250);
+	SELECT cqrs_emit('third-1', 'T'); INSERT INTO got3 SELECT position FROM cqrs_test.read('r3');
+	INSERT INTO got SELECT position FROM cqrs_test.read('r');});
+is($old->safe_psql('back', q{SELECT max(id) FROM cqrs.incarnation}), '3', 'three incarnations');
+is($old->safe_psql('back', $exactly_once), '324 events, 0 wrong', 'after two moves: each event once');
+is($old->safe_psql('back', q{SELECT count(*), count(DISTINCT position) FROM got3}), '324|324', 'from the beginning, too');
+
+# only the schema: an empty log that can be written
+$old->command_ok(['pg_dump', '--schema-only', '-f', $dump, $old->connstr('source')], 'dump of the schema');
+$young->safe_psql('postgres', 'CREATE DATABASE schema_only');
+$young->command_ok(['psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $young->connstr('schema_only')], 'restore of the schema');
+is($young->safe_psql('schema_only', q{SELECT cqrs_emit('a', 'T'); SELECT cqrs_test.create_cursor('c'); SELECT cqrs_test.count('c')}),
+	"1\n\n1", 'an empty log works');
+
+done_testing();
