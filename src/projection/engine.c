@@ -149,7 +149,7 @@ cqrs_engine_flush(CqrsEngine *engine)
 	error_context_stack = callback.previous;
 
 	MemoryContextSwitchTo(before);
-	cqrs_arena_reset(&engine->fold_events);
+	cqrs_fold_events_forget(engine);
 	MemoryContextReset(engine->event_context);
 	MemoryContextReset(engine->work_context);
 }

@@ -6,13 +6,14 @@
  * NOTES
  *		When an event arrives, the fields that its rule mentions are copied,
  *		the key of each row that it touches is computed, and an operation is
- *		put into the queue of the table.  At the flush the rows that the queue
+ *		put into a queue.  At the flush the rows that the queue
  *		touches are fetched in the order of their keys, the operations are
  *		done on them in the order of the events, and the rows that have changed
  *		are written in the order of their keys.
  *
- *		What an operation does depends on its row, its event and nothing else,
- *		so the queues of two tables are independent of each other.
+ *		What an operation does depends on its row, its event and nothing else.
+ *		So rows may be fetched ahead of all operations, and a statement that
+ *		looks at one table makes us write the rows of that table only.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -41,9 +42,8 @@
 static Datum keep_value(CqrsArena *arena, Datum value, CqrsField *field);
 static bool compute_key(CqrsFold *fold, CqrsFoldEvent *event, Datum *key);
 static bool convert_integer(Datum *value, Oid from, Oid to);
-static void add_op(CqrsFoldTable *table, CqrsFold *fold, CqrsFoldEvent *event, CqrsFoldRow *row);
-static void do_ops(CqrsFoldTable *table);
-static void flush_table(CqrsFoldTable *table);
+static void add_op(CqrsEngine *engine, CqrsFold *fold, CqrsFoldEvent *event, CqrsFoldRow *row);
+static void do_ops(CqrsEngine *engine, List *to_write);
 static void op_error_context(void *op);
 
 /*
@@ -80,6 +80,7 @@ void
 cqrs_fold_defer(CqrsFold *fold, CqrsFoldEvent *event)
 {
 	CqrsFoldTable *table = fold->table;
+	CqrsEngine *engine = table->engine;
 	Datum		key[INDEX_MAX_KEYS];
 
 	if (!fold->ready)
@@ -91,16 +92,12 @@ cqrs_fold_defer(CqrsFold *fold, CqrsFoldEvent *event)
 	if (fold->gate_state && !ExecQual(fold->gate_state, fold->econtext))
 		return;
 	if (compute_key(fold, event, key))
-		add_op(table, fold, event, cqrs_fold_row_get(table, key));
+		add_op(engine, fold, event, cqrs_fold_row_get(table, key));
 	else if (fold->command == CMD_INSERT)
-		add_op(table, fold, event, NULL);
+		add_op(engine, fold, event, NULL);
 
-	if (table->nops >= MAX_OPS)
-	{
-		cqrs_fold_open(table);
-		do_ops(table);
-		cqrs_fold_close(table);
-	}
+	if (engine->fold_nops >= MAX_OPS)
+		do_ops(engine, NIL);
 }
 
 /*
@@ -109,29 +106,32 @@ cqrs_fold_defer(CqrsFold *fold, CqrsFoldEvent *event)
 void
 cqrs_folds_flush(CqrsEngine *engine)
 {
-	ListCell   *lc;
-
-	foreach(lc, engine->tables)
-		flush_table(lfirst(lc));
+	do_ops(engine, engine->tables);
 }
 
 /*
- * Does what has been deferred for the tables that the statement may touch.
+ * Before a statement is executed: does what has been deferred, if the
+ * statement may touch one of the tables.
  */
 void
 cqrs_folds_flush_for(CqrsStatement *statement)
 {
 	CqrsEngine *engine = statement->rule->engine;
+	List	   *touched = NIL;
 	ListCell   *lc;
 
 	foreach(lc, engine->tables)
 	{
 		CqrsFoldTable *table = lfirst(lc);
 
-		if (statement->touches_all ||
-			list_member_oid(statement->source->relationOids, table->relid))
-			flush_table(table);
+		if (table->nrows > 0 &&
+			(statement->touches_all ||
+			 list_member_oid(statement->source->relationOids, table->relid)))
+			touched = lappend(touched, table);
 	}
+	if (touched)
+		do_ops(engine, touched);
+	list_free(touched);
 }
 
 /*
@@ -151,17 +151,28 @@ cqrs_folds_forget(CqrsEngine *engine)
 		table->open = NULL;
 		cqrs_fold_rows_begin(table);
 	}
+	cqrs_fold_events_forget(engine);
 	foreach(lc, engine->rules)
 		foreach(ls, ((CqrsRule *) lfirst(lc))->statements)
 			if (((CqrsStatement *) lfirst(ls))->fold)
 				cqrs_fold_unprepare(((CqrsStatement *) lfirst(ls))->fold);
+}
+
+/*
+ * Forgets the events, once nothing is deferred for them.
+ */
+void
+cqrs_fold_events_forget(CqrsEngine *engine)
+{
 	cqrs_arena_reset(&engine->fold_events);
+	engine->fold_ops = NULL;
+	engine->fold_nops = engine->fold_ops_allocated = 0;
 }
 
 Size
 cqrs_fold_table_memory(CqrsFoldTable *table)
 {
-	return table->nrows + table->nops == 0 ? 0 :
+	return table->nrows == 0 ? 0 :
 		MemoryContextMemAllocated(table->arena.context, true);
 }
 
@@ -239,59 +250,72 @@ convert_integer(Datum *value, Oid from, Oid to)
 }
 
 static void
-add_op(CqrsFoldTable *table, CqrsFold *fold, CqrsFoldEvent *event, CqrsFoldRow *row)
+add_op(CqrsEngine *engine, CqrsFold *fold, CqrsFoldEvent *event, CqrsFoldRow *row)
 {
 	CqrsFoldOp *op;
 
-	if (table->nops == table->ops_allocated)
+	if (engine->fold_nops == engine->fold_ops_allocated)
 	{
-		table->ops_allocated = Max(256, table->ops_allocated * 2);
-		if (table->ops == NULL)
-			table->ops = MemoryContextAlloc(table->arena.context,
-											table->ops_allocated * sizeof(CqrsFoldOp));
+		engine->fold_ops_allocated = Max(256, engine->fold_ops_allocated * 2);
+		if (engine->fold_ops == NULL)
+			engine->fold_ops = MemoryContextAlloc(engine->fold_events.context,
+												  engine->fold_ops_allocated * sizeof(CqrsFoldOp));
 		else
-			table->ops = repalloc(table->ops, table->ops_allocated * sizeof(CqrsFoldOp));
+			engine->fold_ops = repalloc(engine->fold_ops,
+										engine->fold_ops_allocated * sizeof(CqrsFoldOp));
 	}
-	op = &table->ops[table->nops++];
+	op = &engine->fold_ops[engine->fold_nops++];
 	op->fold = fold;
 	op->event = event;
 	op->row = row;
+	fold->table->used = true;
 }
 
 /*
- * Fetches the rows that are not known yet, and does the operations.
+ * Does the operations that are queued, and writes the rows of some tables.
  */
 static void
-do_ops(CqrsFoldTable *table)
+do_ops(CqrsEngine *engine, List *to_write)
 {
 	ErrorContextCallback callback;
+	ListCell   *lc;
 
-	cqrs_fold_fetch(table);
+	foreach(lc, engine->tables)
+	{
+		CqrsFoldTable *table = lfirst(lc);
+
+		if (table->used || (table->nrows > 0 && list_member_ptr(to_write, table)))
+		{
+			cqrs_fold_open(table);
+			cqrs_fold_fetch(table);
+		}
+	}
 
 	callback.callback = op_error_context;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	for (int i = 0; i < table->nops; i++)
+	for (int i = 0; i < engine->fold_nops; i++)
 	{
-		callback.arg = &table->ops[i];
+		callback.arg = &engine->fold_ops[i];
 		CHECK_FOR_INTERRUPTS();
-		cqrs_fold_apply_op(table, &table->ops[i]);
+		cqrs_fold_apply_op(engine->fold_ops[i].fold->table, &engine->fold_ops[i]);
 	}
 	error_context_stack = callback.previous;
-	table->nops = 0;
-}
+	engine->fold_nops = 0;
 
-static void
-flush_table(CqrsFoldTable *table)
-{
-	if (table->nops == 0 && table->nrows == 0)
-		return;
+	foreach(lc, engine->tables)
+	{
+		CqrsFoldTable *table = lfirst(lc);
+		bool		written = table->nrows > 0 && list_member_ptr(to_write, table);
 
-	cqrs_fold_open(table);
-	do_ops(table);
-	cqrs_fold_write(table);
-	cqrs_fold_close(table);
-	cqrs_fold_rows_begin(table);
+		if (written)
+			cqrs_fold_write(table);
+		if (table->open)
+			cqrs_fold_close(table);
+		if (written)
+			cqrs_fold_rows_begin(table);
+		table->used = false;
+	}
 }
 
 static void

@@ -24,6 +24,7 @@ extern void cqrs_fold_defer(CqrsFold *fold, CqrsFoldEvent *event);
 extern void cqrs_folds_flush(CqrsEngine *engine);
 extern void cqrs_folds_flush_for(CqrsStatement *statement);
 extern void cqrs_folds_forget(CqrsEngine *engine);
+extern void cqrs_fold_events_forget(CqrsEngine *engine);
 extern Size cqrs_fold_table_memory(CqrsFoldTable *table);
 
 #endif							/* CQRS_FOLD_H */

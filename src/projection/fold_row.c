@@ -48,8 +48,7 @@ cqrs_fold_rows_begin(CqrsFoldTable *table)
 	table->mask = 0;
 	table->rows = NULL;
 	table->nrows = table->rows_allocated = table->nfetched = 0;
-	table->ops = NULL;
-	table->nops = table->ops_allocated = 0;
+	table->used = false;
 }
 
 /*

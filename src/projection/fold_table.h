@@ -87,12 +87,15 @@ struct CqrsFoldEvent
 	bool	   *isnull;
 };
 
-typedef struct CqrsFoldOp
+/*
+ * What one statement has to do for one event.
+ */
+struct CqrsFoldOp
 {
 	CqrsFold   *fold;
 	CqrsFoldEvent *event;
 	CqrsFoldRow *row;			/* NULL: the key is null */
-} CqrsFoldOp;
+};
 
 /*
  * A table that folds write to.
@@ -115,13 +118,11 @@ struct CqrsFoldTable
 	CqrsArena	arena;			/* holds the rows */
 	CqrsFoldRow **places;		/* hash table, open addressing; NULL: empty */
 	uint32		mask;
-	CqrsFoldRow **rows;			/* all of them */
+	CqrsFoldRow **rows;			/* all of them, those of one fetch in key order */
 	int			nrows;
 	int			rows_allocated;
 	int			nfetched;		/* the first so many have been fetched */
-	CqrsFoldOp *ops;
-	int			nops;
-	int			ops_allocated;
+	bool		used;			/* by an operation that is queued? */
 
 	struct CqrsFoldOpen *open;	/* while the table is open; else NULL */
 };

@@ -29,6 +29,7 @@
 
 typedef struct CqrsFold CqrsFold;
 typedef struct CqrsFoldTable CqrsFoldTable;
+typedef struct CqrsFoldOp CqrsFoldOp;
 
 /*
  * The event that is being applied.
@@ -149,7 +150,10 @@ struct CqrsEngine
 	CqrsEventRow event;
 	List	   *relations;		/* OIDs; a change of one makes the engine invalid */
 	List	   *items;			/* PlanInvalItems; likewise */
-	CqrsArena	fold_events;	/* events of deferred folds */
+	CqrsArena	fold_events;	/* events of deferred folds, and the queue */
+	CqrsFoldOp *fold_ops;
+	int			fold_nops;
+	int			fold_ops_allocated;
 	bool		valid;
 	dlist_node	node;			/* in the list of all engines */
 };

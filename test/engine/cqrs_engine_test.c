@@ -49,39 +49,46 @@ static int64 position_of(TupleTableSlot *slot, HeapTuple event);
 Datum
 cqrs_test_engine_apply(PG_FUNCTION_ARGS)
 {
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	int			batch = PG_GETARG_INT32(4);
-	CqrsEngine *engine = make_engine(fcinfo);
+	CqrsEngine *engine;
 	TupleTableSlot *slot;
 	int			count;
-	HeapTuple  *events = read_events(PG_GETARG_OID(3), &count, &slot);
-	TupleDesc	desc;
-	Datum		values[3];
-	bool		nulls[3] = {true, true, true};
+	HeapTuple  *events;
+	int			next;
 
-	get_call_result_type(fcinfo, NULL, &desc);
-	for (int i = 0; i < count && nulls[0]; i += batch)
+	InitMaterializedSRF(fcinfo, 0);
+	engine = make_engine(fcinfo);
+	events = read_events(PG_GETARG_OID(3), &count, &slot);
+
+	for (int i = 0; i < count; i = next)
 	{
-		ErrorData  *error = try_apply(engine, slot, events + i, Min(batch, count - i));
+		ErrorData  *error;
+		bool		found = false;
 
-		for (int j = i; error && j < Min(i + batch, count); j++)
+		next = Min(i + batch, count);
+		error = try_apply(engine, slot, events + i, next - i);
+		for (int j = i; error && j < next; j++)
 		{
 			ErrorData  *culprit = try_apply(engine, slot, events + j, 1);
+			Datum		values[3];
+			bool		nulls[3] = {false, false, false};
 
 			if (culprit == NULL)
 				continue;
 			values[0] = Int64GetDatum(position_of(slot, events[j]));
 			values[1] = CStringGetTextDatum(unpack_sql_state(culprit->sqlerrcode));
 			values[2] = CStringGetTextDatum(culprit->message);
-			nulls[0] = nulls[1] = nulls[2] = false;
-			break;
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+			found = true;
 		}
-		if (error && nulls[0])
+		if (error && !found)
 			elog(ERROR, "a batch fails whose events do not: %s", error->message);
 	}
 
 	cqrs_engine_destroy(engine);
 	ExecDropSingleTupleTableSlot(slot);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
+	return (Datum) 0;
 }
 
 Datum
