@@ -228,18 +228,18 @@ CREATE VIEW cqrs.projection_status AS
 				ELSE b.events END AS events_behind,
 		   CASE WHEN p.mode OPERATOR(pg_catalog.=) 'inline' AND p.state OPERATOR(pg_catalog.=) 'running' THEN 0
 				ELSE b.seconds END AS seconds_behind,
-		   NULL::bigint AS events_applied,
+		   NULL::pg_catalog.int8 AS events_applied,
 		   (SELECT pg_catalog.count(*) FROM cqrs.parked_event e
 			 WHERE e.projection OPERATOR(pg_catalog.=) p.name
 			   AND e.build OPERATOR(pg_catalog.=) p.live_build) AS events_parked,
 		   p.last_error,
 		   p.last_error_at,
-		   NULL::integer AS blocked_by_pid,
-		   NULL::double precision AS progress
+		   NULL::pg_catalog.int4 AS blocked_by_pid,
+		   NULL::pg_catalog.float8 AS progress
 	  FROM cqrs.projection p
 	  LEFT JOIN LATERAL (
 			SELECT h.events, h.seconds
-			  FROM cqrs.behind(p.name OPERATOR(pg_catalog.||) '$' OPERATOR(pg_catalog.||) p.live_build::text) h
+			  FROM cqrs.behind(p.name OPERATOR(pg_catalog.||) '$' OPERATOR(pg_catalog.||) p.live_build::pg_catalog.text) h
 			 WHERE p.live_build IS NOT NULL
 			   AND NOT (p.mode OPERATOR(pg_catalog.=) 'inline' AND p.state OPERATOR(pg_catalog.=) 'running')) b ON true;
 REVOKE ALL ON TABLE cqrs.projection_status FROM PUBLIC;

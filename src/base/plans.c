@@ -42,12 +42,12 @@ typedef struct PlanText
 
 static const PlanText plan_texts[CQRS_PLAN_COUNT] = {
 	[CQRS_PLAN_BUILD_RELATIONS] = {
-		"SELECT c.relname::text FROM pg_catalog.pg_class c "
+		"SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c "
 		"WHERE c.relnamespace OPERATOR(pg_catalog.=) $1 "
-		"AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::\"char\"[]) "
+		"AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::pg_catalog.\"char\"[]) "
 		"AND NOT c.relispartition "
-		"AND pg_catalog.left(c.relname::text, 1) OPERATOR(pg_catalog.<>) '_' "
-		"ORDER BY c.relname::text COLLATE pg_catalog.\"C\"",
+		"AND pg_catalog.left(c.relname::pg_catalog.text, 1) OPERATOR(pg_catalog.<>) '_' "
+		"ORDER BY c.relname::pg_catalog.text COLLATE pg_catalog.\"C\"",
 		SPI_OK_SELECT, 1, {OIDOID}
 	},
 	[CQRS_PLAN_BUILD_VIEWS] = {
@@ -61,7 +61,7 @@ static const PlanText plan_texts[CQRS_PLAN_COUNT] = {
 		"WHERE t.relnamespace OPERATOR(pg_catalog.=) $1 "
 		"AND v.relnamespace OPERATOR(pg_catalog.=) $2 "
 		"AND v.relkind OPERATOR(pg_catalog.=) 'v' "
-		"AND v.relname::text OPERATOR(pg_catalog.=) ANY (SELECT pg_catalog.unnest(b.views) FROM cqrs.build b "
+		"AND v.relname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (SELECT pg_catalog.unnest(b.views) FROM cqrs.build b "
 		"WHERE b.projection OPERATOR(pg_catalog.=) $3 AND b.number OPERATOR(pg_catalog.=) $4)",
 		SPI_OK_SELECT, 4, {OIDOID, OIDOID, TEXTOID, INT4OID}
 	},
@@ -73,7 +73,7 @@ static const PlanText plan_texts[CQRS_PLAN_COUNT] = {
 		SPI_OK_UPDATE, 6, {TEXTOID, INT4OID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID}
 	},
 	[CQRS_PLAN_DEFERRABLE_CONSTRAINTS] = {
-		"SELECT DISTINCT c.conname::text FROM pg_catalog.pg_constraint c "
+		"SELECT DISTINCT c.conname::pg_catalog.text FROM pg_catalog.pg_constraint c "
 		"WHERE c.connamespace OPERATOR(pg_catalog.=) $1 AND c.condeferrable",
 		SPI_OK_SELECT, 1, {OIDOID}
 	},
@@ -90,11 +90,6 @@ static const PlanText plan_texts[CQRS_PLAN_COUNT] = {
 		"AND ($2 IS NULL OR build OPERATOR(pg_catalog.=) $2) "
 		"AND ($3 IS NULL OR stream OPERATOR(pg_catalog.=) $3)",
 		SPI_OK_DELETE, 3, {TEXTOID, INT4OID, TEXTOID}
-	},
-	[CQRS_PLAN_DELETE_PARKED_EVENT] = {
-		"DELETE FROM cqrs.parked_event WHERE projection OPERATOR(pg_catalog.=) $1 "
-		"AND build OPERATOR(pg_catalog.=) $2 AND position OPERATOR(pg_catalog.=) $3",
-		SPI_OK_DELETE, 3, {TEXTOID, INT4OID, INT8OID}
 	},
 	[CQRS_PLAN_DELETE_PROJECTION] = {
 		"DELETE FROM cqrs.projection WHERE name OPERATOR(pg_catalog.=) $1",
@@ -137,13 +132,6 @@ static const PlanText plan_texts[CQRS_PLAN_COUNT] = {
 		"SELECT b.number, b.tables FROM cqrs.build b WHERE b.projection OPERATOR(pg_catalog.=) $1 "
 		"ORDER BY b.number",
 		SPI_OK_SELECT, 1, {TEXTOID}
-	},
-	[CQRS_PLAN_LIST_PARKED] = {
-		"SELECT e.position FROM cqrs.parked_event e WHERE e.projection OPERATOR(pg_catalog.=) $1 "
-		"AND e.build OPERATOR(pg_catalog.=) $2 AND e.position OPERATOR(pg_catalog.>) $3 "
-		"AND ($4 IS NULL OR e.stream OPERATOR(pg_catalog.=) $4) "
-		"ORDER BY e.position LIMIT $5",
-		SPI_OK_SELECT, 5, {TEXTOID, INT4OID, INT8OID, TEXTOID, INT8OID}
 	},
 	[CQRS_PLAN_LIST_RULES] = {
 		"SELECT r.number, r.kind, r.event_types, r.rule, r.handler_owner FROM cqrs.rule r "
@@ -192,13 +180,6 @@ static const PlanText plan_texts[CQRS_PLAN_COUNT] = {
 		"WHERE projection OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2",
 		SPI_OK_UPDATE, 3, {TEXTOID, INT4OID, TEXTARRAYOID}
 	},
-	[CQRS_PLAN_UPDATE_PARKED_EVENT] = {
-		"UPDATE cqrs.parked_event SET rule = $4, sqlstate = $5, message = $6, detail = $7, hint = $8, "
-		"context = $9, attempts = attempts OPERATOR(pg_catalog.+) 1, tried_at = pg_catalog.clock_timestamp() "
-		"WHERE projection OPERATOR(pg_catalog.=) $1 AND build OPERATOR(pg_catalog.=) $2 "
-		"AND position OPERATOR(pg_catalog.=) $3",
-		SPI_OK_UPDATE, 9, {TEXTOID, INT4OID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
-	},
 };
 
 static SPIPlanPtr plans[CQRS_PLAN_COUNT];
@@ -227,6 +208,25 @@ cqrs_plan_execute(CqrsPlanId id, Datum *values, const bool *nulls)
 	if (result != plan_texts[id].expected)
 		elog(ERROR, "unexpected result %d of internal statement %d", result, (int) id);
 	return SPI_processed;
+}
+
+/*
+ * Executes statements that a user wrote, or that are made of quoted names, as
+ * the current user.  They are not kept.
+ */
+void
+cqrs_plan_run(const char *sql)
+{
+	int			result;
+
+	SPI_connect();
+	result = SPI_execute(sql, false, 0);
+	if (result < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("this kind of statement cannot be used here"),
+				 errdetail("Executing it gave %s.", SPI_result_code_string(result))));
+	SPI_finish();
 }
 
 static SPIPlanPtr

@@ -114,7 +114,6 @@ run_as_owner(const char *sql, Oid role, const char *schema, const char *what)
 {
 	ErrorContextCallback callback;
 	CqrsRunAs	before;
-	int			result;
 
 	callback.callback = statement_context;
 	callback.arg = unconstify(char *, what);
@@ -122,14 +121,7 @@ run_as_owner(const char *sql, Oid role, const char *schema, const char *what)
 	error_context_stack = &callback;
 
 	cqrs_run_as_begin(role, schema, &before);
-	SPI_connect();
-	result = SPI_execute(sql, false, 0);
-	if (result < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("this statement cannot be used here: %s",
-						SPI_result_code_string(result))));
-	SPI_finish();
+	cqrs_plan_run(sql);
 	cqrs_run_as_end(&before);
 	error_context_stack = callback.previous;
 }
