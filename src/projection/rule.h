@@ -103,6 +103,9 @@ typedef struct CqrsStatement
 	CqrsRule   *rule;
 	CachedPlanSource *source;	/* of a fold, too: it notices changes */
 	int			generation;		/* of the source, when we first had a plan; 0: not yet */
+	int64		executions;
+	int64		next_look;		/* at the tables' sizes: at this execution */
+	uint64		planned_blocks; /* size of the tables when the plan was made */
 	bool		touches_all;	/* may it read or write any table? */
 	CqrsFold   *fold;			/* or NULL */
 	const char *reason;			/* why not a fold */
