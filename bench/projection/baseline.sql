@@ -1,8 +1,20 @@
+-- The engine: a transaction for each batch.
+CREATE PROCEDURE bench.engine(kinds text[], types text[], texts text[], batch int) LANGUAGE plpgsql AS $$
+DECLARE
+	done bigint := 0;
+	last bigint := (SELECT max(position) FROM bench.event);
+BEGIN
+	WHILE done < last LOOP
+		done := public.engine_bench(kinds, types, texts, 'bench.event', batch, done);
+		COMMIT;
+	END LOOP;
+END $$;
+
 -- What people write by hand, on the same tables.
 --
 -- set_based: one statement for each batch of events, which sums up what the
 -- events of an order add before it touches the order's row.
-CREATE FUNCTION bench.set_based(batch int) RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE PROCEDURE bench.set_based(batch int) LANGUAGE plpgsql AS $$
 DECLARE
 	n bigint := 0;
 	last bigint := (SELECT max(position) FROM bench.event);
@@ -22,12 +34,12 @@ BEGIN
 				total = o.total + excluded.total,
 				status = CASE WHEN excluded.status = 'shipped' THEN 'shipped' ELSE o.status END;
 		n := n + batch;
+		COMMIT;
 	END LOOP;
-	RETURN last;
 END $$;
 
 -- The same when all events add to orders that exist.
-CREATE FUNCTION bench.set_based_update(batch int) RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE PROCEDURE bench.set_based_update(batch int) LANGUAGE plpgsql AS $$
 DECLARE
 	n bigint := 0;
 	last bigint := (SELECT max(position) FROM bench.event);
@@ -43,8 +55,8 @@ BEGIN
 				 GROUP BY 1) e
 		 WHERE o.order_id = e.order_id;
 		n := n + batch;
+		COMMIT;
 	END LOOP;
-	RETURN last;
 END $$;
 
 -- row_by_row: one statement for each event.

@@ -169,6 +169,7 @@ extern void cqrs_scope_setup_parser(ParseState *pstate, void *scope);
 extern void cqrs_field_init(CqrsField *field);
 extern void cqrs_event_begin(CqrsEventRow *event, TupleTableSlot *slot);
 extern Datum cqrs_event_value(CqrsEventRow *event, CqrsField *field, bool *isnull);
+extern Jsonb *cqrs_event_data(CqrsEventRow *event);
 extern Datum cqrs_event_stream_id(TupleTableSlot *slot);
 
 /* rule.c */
