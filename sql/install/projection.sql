@@ -244,3 +244,28 @@ CREATE VIEW cqrs.projection_status AS
 			   AND NOT (p.mode OPERATOR(pg_catalog.=) 'inline' AND p.state OPERATOR(pg_catalog.=) 'running')) b ON true;
 REVOKE ALL ON TABLE cqrs.projection_status FROM PUBLIC;
 COMMENT ON VIEW cqrs.projection_status IS 'How each projection is doing';
+
+-- Messages may tell of data, so everybody sees those of his own projections.
+CREATE VIEW cqrs.projection_parked WITH (security_barrier) AS
+	SELECT e.projection,
+		   e.build,
+		   e.stream,
+		   e.version,
+		   e.position,
+		   e.event_type,
+		   e.rule,
+		   e.sqlstate,
+		   e.message,
+		   e.detail,
+		   e.hint,
+		   e.context,
+		   e.attempts,
+		   e.parked_at,
+		   e.tried_at
+	  FROM cqrs.parked_event e
+	  JOIN cqrs.projection p ON p.name OPERATOR(pg_catalog.=) e.projection
+	  JOIN pg_catalog.pg_roles r ON r.rolname OPERATOR(pg_catalog.=) p.owner::pg_catalog.name
+	 WHERE pg_catalog.pg_has_role(r.oid, 'USAGE');
+REVOKE ALL ON TABLE cqrs.projection_parked FROM PUBLIC;
+COMMENT ON VIEW cqrs.projection_parked IS
+	'Parked events of the projections that the current user owns: what went wrong, and what waits behind it';

@@ -30,6 +30,8 @@ SELECT state, events_behind, events_parked, regexp_replace(last_error, 'event \d
 	   last_error_at IS NOT NULL AS has_time
   FROM cqrs.projection_status WHERE projection = 'parking';
 
+SELECT count(*) FROM cqrs.projection_parked;
+
 -- One batch, many batches, all the same.
 BEGIN;
 SET LOCAL cqrs.batch_max_events = 1;

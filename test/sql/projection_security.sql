@@ -61,6 +61,22 @@ TRUNCATE shop.canary;
 SELECT cqrs_drop_projection('everything');
 DROP FUNCTION shop.on_called;
 
+-- Parked events are shown to their owner.
+SET ROLE regress_cqrs_alice;
+SELECT cqrs_create_projection('own', 'shop', 'CREATE TABLE own (a int)');
+SELECT cqrs_on('own', 'Failing', 'INSERT INTO own VALUES (event.stream::int)');
+SELECT cqrs_start('own');
+RESET ROLE;
+GRANT SELECT ON cqrs.projection_parked TO regress_cqrs_alice, regress_cqrs_bob;
+SELECT cqrs_emit('f-1', 'Failing');
+SELECT cqrs_catch_up('own');
+SET ROLE regress_cqrs_bob;
+SELECT count(*) FROM cqrs.projection_parked;
+SET ROLE regress_cqrs_alice;
+SELECT projection, stream, event_type, sqlstate, message FROM cqrs.projection_parked;
+SELECT cqrs_drop_projection('own');
+RESET ROLE;
+
 -- Attempts to become somebody else, or to leave something behind for later.
 SET ROLE regress_cqrs_alice;
 SELECT cqrs_create_projection('attempts', 'shop', 'CREATE TABLE attempts (what text, outcome text);
