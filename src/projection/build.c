@@ -21,7 +21,6 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_namespace.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -238,8 +237,6 @@ static Oid
 find_schema(const CqrsProjection *projection, const char *name, Oid role)
 {
 	Oid			schema = get_namespace_oid(name, true);
-	HeapTuple	tuple;
-	Oid			owner;
 
 	if (!OidIsValid(schema))
 		ereport(ERROR,
@@ -248,12 +245,7 @@ find_schema(const CqrsProjection *projection, const char *name, Oid role)
 						name, projection->name),
 				 errhint("Drop the projection and create it again.")));
 
-	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for schema %u", schema);
-	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
-	ReleaseSysCache(tuple);
-	if (owner != role)
+	if (cqrs_schema_owner(schema) != role)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("schema \"%s\" of projection \"%s\" does not belong to \"%s\" any more",

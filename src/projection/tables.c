@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
@@ -25,7 +26,10 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "base/compat.h"
 #include "base/plans.h"
@@ -84,7 +88,8 @@ cqrs_views_create(const CqrsProjection *projection, int32 number, Oid role)
 
 /*
  * Drops the schema of a build with all that is in it, and the views on it in
- * the read schema.  When something else depends on them, that is an error.
+ * the read schema.  When something else depends on them, that is an error.  A
+ * schema that is not the owner's any more is none of ours.
  */
 void
 cqrs_tables_drop(const CqrsProjection *projection, int32 number)
@@ -95,6 +100,13 @@ cqrs_tables_drop(const CqrsProjection *projection, int32 number)
 
 	if (!OidIsValid(schema))
 		return;
+	if (get_role_oid(projection->owner, true) != cqrs_schema_owner(schema))
+	{
+		ereport(NOTICE,
+				(errmsg("schema \"%s\" does not belong to \"%s\" and is left alone",
+						get_namespace_name(schema), projection->owner)));
+		return;
+	}
 
 	targets = new_object_addresses();
 	add_views(targets, projection, number, schema);
@@ -104,6 +116,22 @@ cqrs_tables_drop(const CqrsProjection *projection, int32 number)
 	performMultipleDeletions(targets, DROP_RESTRICT, 0);
 	free_object_addresses(targets);
 	CommandCounterIncrement();
+}
+
+/*
+ * The owner of a schema that exists.
+ */
+Oid
+cqrs_schema_owner(Oid schema)
+{
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for schema %u", schema);
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	return owner;
 }
 
 /*

@@ -220,6 +220,18 @@ SELECT cqrs_catch_up();
 RESET ROLE;
 SELECT cqrs_drop_projection('given');
 
+-- A schema of somebody else under the old name is not dropped.
+SET ROLE regress_cqrs_alice;
+SELECT cqrs_create_projection('moved', 'shop', 'CREATE TABLE moved (a bigint)');
+SELECT cqrs_start('moved');
+DROP SCHEMA "moved$1" CASCADE;
+RESET ROLE;
+CREATE SCHEMA "moved$1" AUTHORIZATION regress_cqrs_bob CREATE TABLE bobs (a int);
+SET ROLE regress_cqrs_alice;
+SELECT cqrs_drop_projection('moved');
+RESET ROLE;
+DROP SCHEMA "moved$1" CASCADE;
+
 DROP SCHEMA shop CASCADE;
 DROP OWNED BY regress_cqrs_alice, regress_cqrs_bob;
 DROP ROLE regress_cqrs_alice, regress_cqrs_bob;
