@@ -16,6 +16,7 @@
 
 #include "base/compat.h"
 #include "base/guc.h"
+#include "command/registry.h"
 #include "event/event_type.h"
 
 #ifdef PG_MODULE_MAGIC_EXT
@@ -31,4 +32,5 @@ _PG_init(void)
 {
 	cqrs_guc_init();
 	cqrs_event_type_init();
+	cqrs_command_init();
 }
