@@ -40,13 +40,17 @@ OBJS = \
 	src/command/registry.o \
 	src/command/send.o \
 	src/command/send_sql.o \
+	src/query/query_sql.o \
+	src/query/registry.o \
+	src/query/run.o \
 	src/cqrs.o
 
 # The install script is built from these parts, in this order.
 SQL_PARTS = \
 	sql/install/header.sql \
 	sql/install/event.sql \
-	sql/install/command.sql
+	sql/install/command.sql \
+	sql/install/query.sql
 
 DATA_built = sql/cqrs--$(EXTVERSION).sql
 DATA = $(wildcard sql/cqrs--*--*.sql)

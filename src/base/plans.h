@@ -25,6 +25,9 @@ typedef enum CqrsPlanId
 	CQRS_PLAN_COUNT				/* must be last */
 } CqrsPlanId;
 
+struct _SPI_plan;
+
+extern struct _SPI_plan *cqrs_plan_generated(const char *sql, int nargs, Oid *argtypes);
 extern uint64 cqrs_plan_execute(CqrsPlanId id, Datum *values, const bool *nulls);
 
 #endif							/* CQRS_PLANS_H */

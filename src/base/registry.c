@@ -287,6 +287,9 @@ forget(CqrsRegistry *registry)
 static void
 free_registered(CqrsRegistered *registered)
 {
+	for (int i = 0; i < CQRS_REGISTERED_PLANS; i++)
+		if (registered->plans[i])
+			SPI_freeplan(registered->plans[i]);
 	MemoryContextDelete(registered->context);
 }
 

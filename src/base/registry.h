@@ -35,6 +35,8 @@ typedef struct CqrsRegistry
 	Oid			table_oid;
 } CqrsRegistry;
 
+#define CQRS_REGISTERED_PLANS 2
+
 /*
  * One that was looked up.  Good from pin to unpin, whatever is dropped in the
  * meantime.
@@ -51,6 +53,9 @@ typedef struct CqrsRegistered
 	Oid			result;
 	FmgrInfo	function;
 	FmgrInfo	output;			/* of scalar results */
+
+	/* statements of upper layers that call it; freed with it */
+	struct _SPI_plan *plans[CQRS_REGISTERED_PLANS];
 } CqrsRegistered;
 
 extern void cqrs_registry_init(CqrsRegistry *registry);
