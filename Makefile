@@ -5,12 +5,16 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" cqrs.control
 MODULE_big = cqrs
 # Bottom layer first: base, event, ..., and cqrs.o, which starts them in order.
 OBJS = \
+	src/base/args.o \
 	src/base/guc.o \
+	src/base/handler.o \
 	src/base/identity.o \
 	src/base/names.o \
 	src/base/plans.o \
+	src/base/registry.o \
 	src/base/table.o \
 	src/base/triggers.o \
+	src/base/uuid.o \
 	src/event/after.o \
 	src/event/append.o \
 	src/event/append_sql.o \
@@ -30,12 +34,23 @@ OBJS = \
 	src/event/reader.o \
 	src/event/snapshot.o \
 	src/event/stream.o \
+	src/event/token.o \
+	src/command/frame.o \
+	src/command/ledger.o \
+	src/command/registry.o \
+	src/command/send.o \
+	src/command/send_sql.o \
+	src/query/query_sql.o \
+	src/query/registry.o \
+	src/query/run.o \
 	src/cqrs.o
 
 # The install script is built from these parts, in this order.
 SQL_PARTS = \
 	sql/install/header.sql \
-	sql/install/event.sql
+	sql/install/event.sql \
+	sql/install/command.sql \
+	sql/install/query.sql
 
 DATA_built = sql/cqrs--$(EXTVERSION).sql
 DATA = $(wildcard sql/cqrs--*--*.sql)

@@ -16,7 +16,9 @@
 
 #include "base/compat.h"
 #include "base/guc.h"
+#include "command/registry.h"
 #include "event/event_type.h"
+#include "query/registry.h"
 
 #ifdef PG_MODULE_MAGIC_EXT
 PG_MODULE_MAGIC_EXT(.name = "cqrs", .version = CQRS_VERSION);
@@ -31,4 +33,6 @@ _PG_init(void)
 {
 	cqrs_guc_init();
 	cqrs_event_type_init();
+	cqrs_command_init();
+	cqrs_query_init();
 }

@@ -19,6 +19,7 @@
 
 #include "access/genam.h"
 #include "access/tableam.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -127,6 +128,16 @@ cqrs_require_type_usage(Oid type)
 
 	if (result != ACLCHECK_OK)
 		aclcheck_error_type(result, type);
+}
+
+static inline bool
+cqrs_may_execute(Oid function, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#else
+	return pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#endif
 }
 
 #endif							/* CQRS_COMPAT_H */

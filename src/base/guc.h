@@ -13,6 +13,7 @@
 #ifndef CQRS_GUC_H
 #define CQRS_GUC_H
 
+extern int	cqrs_ledger_retention;	/* minutes; -1: for ever */
 extern int	cqrs_max_event_size;	/* kilobytes */
 
 extern void cqrs_guc_init(void);

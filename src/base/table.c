@@ -217,26 +217,36 @@ bool
 cqrs_row_find(Relation rel, text *key, ItemPointer hint, TupleTableSlot *slot,
 			  TransactionId *updater)
 {
-	Relation	index;
 	ScanKeyData skey;
-	SnapshotData dirty;
-	bool		found;
 
 	Assert(TTS_IS_BUFFERTUPLE(slot));
 	*updater = InvalidTransactionId;
 	if (hint && row_at(rel, key, hint, slot))
 		return true;
 
-	index = index_open(cqrs_primary_key(rel), AccessShareLock);
 	ScanKeyInit(&skey, 1, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(key));
-	skey.sk_collation = index->rd_indcollation[0];
+	skey.sk_collation = C_COLLATION_OID;
+	return cqrs_row_find_by(rel, &skey, 1, slot, updater);
+}
+
+/*
+ * The same for any primary key.
+ */
+bool
+cqrs_row_find_by(Relation rel, ScanKeyData *keys, int nkeys, TupleTableSlot *slot,
+				 TransactionId *updater)
+{
+	Relation	index = index_open(cqrs_primary_key(rel), AccessShareLock);
+	SnapshotData dirty;
+	bool		found;
+
 	InitDirtySnapshot(dirty);
 
 	for (;;)
 	{
-		IndexScanDesc scan = cqrs_index_beginscan(rel, index, &dirty, 1);
+		IndexScanDesc scan = cqrs_index_beginscan(rel, index, &dirty, nkeys);
 
-		index_rescan(scan, &skey, 1, NULL, 0);
+		index_rescan(scan, keys, nkeys, NULL, 0);
 		found = next_version(rel, scan, &dirty, slot);
 		index_endscan(scan);
 
@@ -251,8 +261,7 @@ cqrs_row_find(Relation rel, text *key, ItemPointer hint, TupleTableSlot *slot,
 		InitDirtySnapshot(dirty);
 	}
 
-	if (found)
-		*updater = dirty.xmax;
+	*updater = found ? dirty.xmax : InvalidTransactionId;
 	index_close(index, NoLock);
 	return found;
 }

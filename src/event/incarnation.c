@@ -53,6 +53,9 @@ enum
 /* the event table for which we have seen our incarnation's committed row */
 static Oid	settled_event_table = InvalidOid;
 
+/* the id of our incarnation, as the last append of this session saw it */
+static int32 current_id = 0;
+
 typedef struct LastRow
 {
 	int32		id;				/* 0 when there is none */
@@ -61,7 +64,7 @@ typedef struct LastRow
 } LastRow;
 
 static LastRow read_last(Relation rel, Snapshot snapshot);
-static void add_incarnation(Relation event, int32 last_id);
+static int32 add_incarnation(Relation event, int32 last_id);
 static void add_row(int32 id, uint64 system_identifier, Oid database, int64 after_position);
 static bool names_this_database(TupleTableSlot *slot);
 static int64 get_int64(TupleTableSlot *slot, int column);
@@ -129,15 +132,26 @@ cqrs_incarnation_ensure(Oid event_oid)
 		last = read_last(rel, GetLatestSnapshot());
 		if (last.id == 0 || !last.is_here)
 		{
-			add_incarnation(event, last.id);
+			last.id = add_incarnation(event, last.id);
 			last.is_committed = false;
 		}
 		table_close(event, NoLock);
 	}
 	table_close(rel, NoLock);
 
+	current_id = last.id;
 	if (last.is_committed)
 		settled_event_table = event_oid;
+}
+
+/*
+ * The incarnation that the last append of this session belongs to.
+ */
+int32
+cqrs_incarnation_current(void)
+{
+	Assert(current_id > 0);
+	return current_id;
 }
 
 static LastRow
@@ -169,9 +183,9 @@ read_last(Relation rel, Snapshot snapshot)
 
 /*
  * All events there are belong to the incarnations before.  The sequence has
- * come along with a dump; should it lag behind, mend it.
+ * come along with a dump; should it lag behind, mend it.  Gives the new id.
  */
-static void
+static int32
 add_incarnation(Relation event, int32 last_id)
 {
 	int64		last_event = cqrs_log_last_position(event);
@@ -184,15 +198,16 @@ add_incarnation(Relation event, int32 last_id)
 	}
 
 	if (last_id == 0 && last_event == 0)
-		add_row(1, GetSystemIdentifier(), MyDatabaseId, 0);
+		add_row(++last_id, GetSystemIdentifier(), MyDatabaseId, 0);
 	else
 	{
 		/* events without an incarnation: where they come from is not known */
 		if (last_id == 0)
 			add_row(++last_id, 0, InvalidOid, 0);
-		add_row(last_id + 1, GetSystemIdentifier(), MyDatabaseId, last_drawn);
+		add_row(++last_id, GetSystemIdentifier(), MyDatabaseId, last_drawn);
 	}
 	CommandCounterIncrement();
+	return last_id;
 }
 
 static void
