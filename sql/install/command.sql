@@ -83,7 +83,7 @@ CREATE TABLE cqrs.ledger (
 	detail text,
 	hint text,
 	CONSTRAINT ledger_pkey PRIMARY KEY (command_id, actor)
-) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02);
+) USING heap WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX ledger_received_at_idx ON cqrs.ledger (received_at);
 REVOKE ALL ON TABLE cqrs.ledger FROM PUBLIC;
 COMMENT ON TABLE cqrs.ledger IS 'Who sent which command, and the outcome; makes command ids idempotent';
