@@ -12,9 +12,12 @@ OBJS = \
 	src/base/names.o \
 	src/base/plans.o \
 	src/base/registry.o \
+	src/base/rights.o \
+	src/base/shmem.o \
 	src/base/table.o \
 	src/base/triggers.o \
 	src/base/uuid.o \
+	src/stats/counters.o \
 	src/event/after.o \
 	src/event/append.o \
 	src/event/append_sql.o \
@@ -50,7 +53,9 @@ SQL_PARTS = \
 	sql/install/header.sql \
 	sql/install/event.sql \
 	sql/install/command.sql \
-	sql/install/query.sql
+	sql/install/query.sql \
+	sql/install/stats.sql \
+	sql/install/rights.sql
 
 DATA_built = sql/cqrs--$(EXTVERSION).sql
 DATA = $(wildcard sql/cqrs--*--*.sql)

@@ -48,6 +48,7 @@
 #include "event/after.h"
 #include "event/payload.h"
 #include "event/token.h"
+#include "stats/counters.h"
 
 /*
  * Part of sending a command that may fail.
@@ -60,6 +61,7 @@ static void authorise(const CqrsCommand *command, CqrsFrame *frame, CqrsOutcome 
 static void run(const CqrsCommand *command, CqrsFrame *frame, CqrsOutcome *outcome);
 static char *call_handler(CqrsRegistered *registered, const CqrsCommand *command);
 static char *result_text(CqrsRegistered *registered, Datum result);
+static int64 microseconds_since(instr_time start);
 static void reject(ErrorData *error, CqrsOutcome *outcome);
 static bool is_rejection(int sqlstate);
 static void raise_rejection(const CqrsOutcome *outcome) pg_attribute_noreturn();
@@ -72,7 +74,6 @@ cqrs_command_send(const CqrsCommand *command, bool may_reject,
 	CqrsFrame	frame = {0};
 	ItemPointerData place;
 	instr_time	start;
-	instr_time	duration;
 
 	row.received_at = GetCurrentTimestamp();
 	if (command->command_id)
@@ -95,17 +96,19 @@ cqrs_command_send(const CqrsCommand *command, bool may_reject,
 			raise_rejection(outcome);
 		if (outcome->is_accepted)
 			do_step(authorise, command, &frame, may_reject, outcome);
+		if (outcome->is_replayed)
+			cqrs_count(CQRS_COUNT_COMMAND, command->name, CQRS_COUNT_REPLAYED, 0);
 		return;
 	}
 
 	INSTR_TIME_SET_CURRENT(start);
 	do_step(run, command, &frame, may_reject, outcome);
-	INSTR_TIME_SET_CURRENT(duration);
-	INSTR_TIME_SUBTRACT(duration, start);
 
-	row.duration = INSTR_TIME_GET_MICROSEC(duration);
+	row.duration = microseconds_since(start);
 	row.outcome = outcome;
 	cqrs_ledger_record(&row, command->command_id ? &place : NULL);
+	if (outcome->is_accepted)
+		cqrs_count(CQRS_COUNT_COMMAND, command->name, CQRS_COUNT_ACCEPTED, row.duration);
 }
 
 /*
@@ -173,8 +176,10 @@ static void
 run(const CqrsCommand *command, CqrsFrame *frame, CqrsOutcome *outcome)
 {
 	CqrsRegistered *registered = cqrs_command_pin(command->name);
+	instr_time	start;
 
 	memset(outcome, 0, sizeof(CqrsOutcome));
+	INSTR_TIME_SET_CURRENT(start);
 	cqrs_frame_push(frame);
 	PG_TRY();
 	{
@@ -182,12 +187,18 @@ run(const CqrsCommand *command, CqrsFrame *frame, CqrsOutcome *outcome)
 		if (frame->outer == NULL)
 			cqrs_after_events();
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		cqrs_frame_pop(frame);
 		cqrs_registry_unpin(registered);
+		cqrs_count(CQRS_COUNT_COMMAND, command->name, CQRS_COUNT_REJECTED,
+				   microseconds_since(start));
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	cqrs_frame_pop(frame);
+	cqrs_registry_unpin(registered);
+
 	outcome->is_accepted = true;
 	outcome->token = cqrs_token_of_transaction();
 }
@@ -223,6 +234,16 @@ result_text(CqrsRegistered *registered, Datum result)
 		default:
 			return OutputFunctionCall(&registered->output, result);
 	}
+}
+
+static int64
+microseconds_since(instr_time start)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, start);
+	return INSTR_TIME_GET_MICROSEC(now);
 }
 
 static void

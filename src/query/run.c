@@ -28,7 +28,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "lib/stringinfo.h"
+#include "portability/instr_time.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -40,8 +40,9 @@
 #include "event/payload.h"
 #include "query/registry.h"
 #include "query/run.h"
+#include "stats/counters.h"
 
-/* rows that are fetched at once */
+/* rows that are fetched at once, at most */
 #define BATCH 64
 
 /* statements of a query */
@@ -53,6 +54,8 @@ enum
 
 struct CqrsQueryRun
 {
+	text	   *name;
+	int64		time;			/* spent on it so far, in microseconds */
 	MemoryContext batch;		/* of the rows */
 	char	   *portal;			/* its name; user code may have closed it */
 	int			n_wanted;		/* how many rows the next fetch asks for */
@@ -62,6 +65,18 @@ struct CqrsQueryRun
 	NullableDatum rows[BATCH];
 };
 
+/*
+ * A stretch of work for a query.
+ */
+typedef struct Work
+{
+	bool		read_only_before;
+	instr_time	start;
+} Work;
+
+static void begin_work(Work *work);
+static int64 end_work(const Work *work);
+static void fail_work(const Work *work, const text *name) pg_attribute_noreturn();
 static Datum get_argument(CqrsRegistered *query, text *name, Jsonb *params);
 static SPIPlanPtr get_plan(CqrsRegistered *query, int which);
 static char *plan_text(CqrsRegistered *query, int which);
@@ -80,12 +95,13 @@ cqrs_query_open(text *name, Jsonb *params, bool fresh)
 {
 	CqrsQueryRun *run = palloc0(sizeof(CqrsQueryRun));
 	CqrsRegistered *query = cqrs_query_pin(name);
-	bool		read_only_before = XactReadOnly;
+	Work		work;
 
+	run->name = DatumGetTextPCopy(PointerGetDatum(name));
 	run->n_wanted = 1;
 	run->batch = AllocSetContextCreate(CurrentMemoryContext, "cqrs query rows",
 									   ALLOCSET_DEFAULT_SIZES);
-	XactReadOnly = true;
+	begin_work(&work);
 	PG_TRY();
 	{
 		Datum		argument = get_argument(query, name, params);
@@ -96,12 +112,14 @@ cqrs_query_open(text *name, Jsonb *params, bool fresh)
 		if (fresh)
 			PopActiveSnapshot();
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
-		XactReadOnly = read_only_before;
 		cqrs_registry_unpin(query);
+		fail_work(&work, name);
 	}
 	PG_END_TRY();
+	run->time += end_work(&work);
+	cqrs_registry_unpin(query);
 	return run;
 }
 
@@ -131,6 +149,7 @@ cqrs_query_close(CqrsQueryRun *run)
 	if (PortalIsValid(portal))
 		PortalDrop(portal, false);
 	MemoryContextDelete(run->batch);
+	cqrs_count(CQRS_COUNT_QUERY, run->name, CQRS_COUNT_ACCEPTED, run->time);
 }
 
 /*
@@ -140,21 +159,58 @@ Datum
 cqrs_query_read_page(text *name, Jsonb *params, int64 offset, int64 count, int64 *total)
 {
 	CqrsRegistered *query = cqrs_query_pin(name);
-	bool		read_only_before = XactReadOnly;
 	volatile Datum items = (Datum) 0;
+	Work		work;
 
-	XactReadOnly = true;
+	begin_work(&work);
 	PG_TRY();
 	{
 		items = execute_page(query, get_argument(query, name, params), offset, count, total);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
-		XactReadOnly = read_only_before;
 		cqrs_registry_unpin(query);
+		fail_work(&work, name);
 	}
 	PG_END_TRY();
+	cqrs_count(CQRS_COUNT_QUERY, name, CQRS_COUNT_ACCEPTED, end_work(&work));
+	cqrs_registry_unpin(query);
 	return items;
+}
+
+/*
+ * From here to its end, the server works for a query: nothing may be written.
+ */
+static void
+begin_work(Work *work)
+{
+	work->read_only_before = XactReadOnly;
+	XactReadOnly = true;
+	INSTR_TIME_SET_CURRENT(work->start);
+}
+
+/*
+ * Gives the microseconds that it took.
+ */
+static int64
+end_work(const Work *work)
+{
+	instr_time	now;
+
+	XactReadOnly = work->read_only_before;
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, work->start);
+	return INSTR_TIME_GET_MICROSEC(now);
+}
+
+/*
+ * After an error, which goes on.
+ */
+static void
+fail_work(const Work *work, const text *name)
+{
+	cqrs_count(CQRS_COUNT_QUERY, name, CQRS_COUNT_REJECTED, end_work(work));
+	PG_RE_THROW();
 }
 
 /*
@@ -239,29 +295,31 @@ open_portal(CqrsQueryRun *run, CqrsRegistered *query, Datum argument)
 static void
 fetch(CqrsQueryRun *run)
 {
-	bool		read_only_before = XactReadOnly;
+	Work		work;
 
 	MemoryContextReset(run->batch);
 	run->next_row = run->n_rows = 0;
 
-	SPI_connect();
-	XactReadOnly = true;
+	begin_work(&work);
 	PG_TRY();
 	{
-		Portal		portal = SPI_cursor_find(run->portal);
+		Portal		portal;
 
+		SPI_connect();
+		portal = SPI_cursor_find(run->portal);
 		if (portal == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_CURSOR),
 					 errmsg("query was closed before its end")));
 		fetch_from(run, portal);
+		SPI_finish();
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
-		XactReadOnly = read_only_before;
+		fail_work(&work, run->name);
 	}
 	PG_END_TRY();
-	SPI_finish();
+	run->time += end_work(&work);
 	run->n_wanted = Min(run->n_wanted * 2, BATCH);
 }
 
