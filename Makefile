@@ -10,6 +10,7 @@ OBJS = \
 	src/base/handler.o \
 	src/base/identity.o \
 	src/base/names.o \
+	src/base/plan_texts.o \
 	src/base/plans.o \
 	src/base/registry.o \
 	src/base/rights.o \
@@ -33,6 +34,7 @@ OBJS = \
 	src/event/payload_number.o \
 	src/event/payload_scalar.o \
 	src/event/payload_type.o \
+	src/event/pick.o \
 	src/event/read_sql.o \
 	src/event/reader.o \
 	src/event/snapshot.o \
@@ -43,6 +45,42 @@ OBJS = \
 	src/command/registry.o \
 	src/command/send.o \
 	src/command/send_sql.o \
+	src/projection/analyze.o \
+	src/projection/apply.o \
+	src/projection/attempt.o \
+	src/projection/batch.o \
+	src/projection/batch_rule.o \
+	src/projection/build.o \
+	src/projection/catch_up.o \
+	src/projection/compile.o \
+	src/projection/compile_where.o \
+	src/projection/dispatch.o \
+	src/projection/draft.o \
+	src/projection/engine.o \
+	src/projection/event_ref.o \
+	src/projection/event_value.o \
+	src/projection/explain.o \
+	src/projection/explain_sql.o \
+	src/projection/fold.o \
+	src/projection/fold_apply.o \
+	src/projection/fold_fetch.o \
+	src/projection/fold_row.o \
+	src/projection/fold_state.o \
+	src/projection/fold_target.o \
+	src/projection/fold_write.o \
+	src/projection/function_rule.o \
+	src/projection/inline.o \
+	src/projection/lifecycle.o \
+	src/projection/park.o \
+	src/projection/registry.o \
+	src/projection/replayable.o \
+	src/projection/retry.o \
+	src/projection/rule.o \
+	src/projection/run_as.o \
+	src/projection/start.o \
+	src/projection/statement.o \
+	src/projection/status.o \
+	src/projection/tables.o \
 	src/query/query_sql.o \
 	src/query/registry.o \
 	src/query/run.o \
@@ -53,6 +91,7 @@ SQL_PARTS = \
 	sql/install/header.sql \
 	sql/install/event.sql \
 	sql/install/command.sql \
+	sql/install/projection.sql \
 	sql/install/query.sql \
 	sql/install/stats.sql \
 	sql/install/rights.sql

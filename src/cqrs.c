@@ -19,6 +19,8 @@
 #include "base/shmem.h"
 #include "command/registry.h"
 #include "event/event_type.h"
+#include "projection/build.h"
+#include "projection/inline.h"
 #include "query/registry.h"
 #include "stats/counters.h"
 
@@ -37,6 +39,8 @@ _PG_init(void)
 	cqrs_counters_init();
 	cqrs_event_type_init();
 	cqrs_command_init();
+	cqrs_build_init();
+	cqrs_inline_init();
 	cqrs_query_init();
 	cqrs_shmem_init();
 }

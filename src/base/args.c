@@ -3,6 +3,10 @@
  * args.c
  *		Arguments of SQL functions.
  *
+ * NOTES
+ *		Our functions are not declared STRICT: a null argument is a mistake
+ *		that is to be seen, and STRICT would make the call a silent no-op.
+ *
  * Copyright (c) 2026, the cqrs developers
  *
  * IDENTIFICATION
@@ -12,10 +16,15 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
 #include "base/args.h"
+#include "base/compat.h"
 
 void
-cqrs_require_arg(FunctionCallInfo fcinfo, int arg, const char *name)
+cqrs_arg_require(FunctionCallInfo fcinfo, int arg, const char *name)
 {
 	if (PG_ARGISNULL(arg))
 		ereport(ERROR,
@@ -23,12 +32,58 @@ cqrs_require_arg(FunctionCallInfo fcinfo, int arg, const char *name)
 				 errmsg("argument \"%s\" must not be null", name)));
 }
 
+char *
+cqrs_arg_string(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	cqrs_arg_require(fcinfo, arg, name);
+	return text_to_cstring(PG_GETARG_TEXT_PP(arg));
+}
+
+char *
+cqrs_arg_string_or_null(FunctionCallInfo fcinfo, int arg)
+{
+	return PG_ARGISNULL(arg) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(arg));
+}
+
+/*
+ * List of char *, from an array of texts of one dimension without nulls.
+ */
+List *
+cqrs_arg_strings(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	ArrayType  *array;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+	List	   *result = NIL;
+
+	cqrs_arg_require(fcinfo, arg, name);
+	array = PG_GETARG_ARRAYTYPE_P(arg);
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("array \"%s\" must have one dimension", name),
+				 errdetail("It has %d.", ARR_NDIM(array))));
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("array \"%s\" must not contain nulls", name),
+					 errdetail("Element %d is null.", i + 1)));
+		result = lappend(result, TextDatumGetCString(elements[i]));
+	}
+	return result;
+}
+
 /*
  * A timeout in microseconds.  Months have 30 days, and what is too long is as
  * good as for ever.
  */
 int64
-cqrs_get_timeout(Interval *timeout)
+cqrs_arg_timeout(Interval *timeout)
 {
 	double		seconds;
 

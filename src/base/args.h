@@ -14,9 +14,13 @@
 #define CQRS_ARGS_H
 
 #include "fmgr.h"
+#include "nodes/pg_list.h"
 #include "utils/timestamp.h"
 
-extern void cqrs_require_arg(FunctionCallInfo fcinfo, int arg, const char *name);
-extern int64 cqrs_get_timeout(Interval *timeout);
+extern void cqrs_arg_require(FunctionCallInfo fcinfo, int arg, const char *name);
+extern char *cqrs_arg_string(FunctionCallInfo fcinfo, int arg, const char *name);
+extern char *cqrs_arg_string_or_null(FunctionCallInfo fcinfo, int arg);
+extern List *cqrs_arg_strings(FunctionCallInfo fcinfo, int arg, const char *name);
+extern int64 cqrs_arg_timeout(Interval *timeout);
 
 #endif							/* CQRS_ARGS_H */

@@ -18,12 +18,60 @@
 
 #include "base/guc.h"
 
+int			cqrs_batch_max_bytes = 16 * 1024;
+int			cqrs_batch_max_events = 10000;
+int			cqrs_batch_max_time = 1000;
 int			cqrs_ledger_retention = 7 * 24 * 60;
 int			cqrs_max_event_size = 256 * 1024;
 
 void
 cqrs_guc_init(void)
 {
+	/*
+	 * Memory that a batch of events may take before its rows are written,
+	 * whatever the number of events.  Raise it when events or rows are large
+	 * and batches come out small; each process that applies events may need
+	 * this much.  One event that takes more is a batch of its own.
+	 */
+	DefineCustomIntVariable("cqrs.batch_max_bytes",
+							"Sets the memory that a batch of events may take.",
+							NULL,
+							&cqrs_batch_max_bytes,
+							16 * 1024, 64, 1024 * 1024,
+							PGC_SUSET,
+							GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	/*
+	 * How many events a projection applies at most before it writes their
+	 * rows and moves its cursor.  Rows that several events of a batch touch
+	 * are written once, so larger batches are faster, up to some ten
+	 * thousand; smaller ones are visible earlier when there is a backlog,
+	 * and hold locks on read tables for a shorter time.
+	 */
+	DefineCustomIntVariable("cqrs.batch_max_events",
+							"Sets how many events are applied in one batch.",
+							NULL,
+							&cqrs_batch_max_events,
+							10000, 1, 1000000,
+							PGC_USERSET,
+							0,
+							NULL, NULL, NULL);
+
+	/*
+	 * How long a projection collects events before it writes their rows.
+	 * Matters for slow rules: it bounds how long the rows of a batch stay
+	 * locked, and how long others wait that share the process.
+	 */
+	DefineCustomIntVariable("cqrs.batch_max_time",
+							"Sets how long events are collected for one batch.",
+							NULL,
+							&cqrs_batch_max_time,
+							1000, 1, 60 * 60 * 1000,
+							PGC_USERSET,
+							GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
 	/*
 	 * How long the ledger remembers commands, and so how long a client may
 	 * send the same command id again and get the first outcome: longer than

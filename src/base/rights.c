@@ -122,8 +122,8 @@ change_right(FunctionCallInfo fcinfo, bool grant)
 	const Right *right;
 	bool		holds_another = false;
 
-	cqrs_require_arg(fcinfo, 0, "role");
-	cqrs_require_arg(fcinfo, 1, "right_name");
+	cqrs_arg_require(fcinfo, 0, "role");
+	cqrs_arg_require(fcinfo, 1, "right_name");
 	if (!has_privs_of_role(GetUserId(), cqrs_owner()))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

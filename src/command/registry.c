@@ -64,8 +64,8 @@ cqrs_create_command(PG_FUNCTION_ARGS)
 	Oid			argument;
 	CqrsHandlerName handler;
 
-	cqrs_require_arg(fcinfo, 0, "name");
-	cqrs_require_arg(fcinfo, 1, "handler");
+	cqrs_arg_require(fcinfo, 0, "name");
+	cqrs_arg_require(fcinfo, 1, "handler");
 	name = PG_GETARG_TEXT_PP(0);
 	name_string = text_to_cstring(name);
 	cqrs_check_name(name, "command", CQRS_MAX_NAME);
@@ -98,7 +98,7 @@ cqrs_create_command(PG_FUNCTION_ARGS)
 Datum
 cqrs_drop_command(PG_FUNCTION_ARGS)
 {
-	cqrs_require_arg(fcinfo, 0, "name");
+	cqrs_arg_require(fcinfo, 0, "name");
 	cqrs_registry_drop(&registry, PG_GETARG_TEXT_PP(0));
 	PG_RETURN_VOID();
 }

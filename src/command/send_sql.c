@@ -122,12 +122,12 @@ cqrs_execute(PG_FUNCTION_ARGS)
 				 errdetail("It commits, so that the read side can follow."),
 				 errhint("Use cqrs_send(), COMMIT, and cqrs_wait().")));
 	PreventCommandIfReadOnly("CALL cqrs_execute()");
-	cqrs_require_arg(fcinfo, EXECUTE_COMMAND, "command");
-	cqrs_require_arg(fcinfo, EXECUTE_PAYLOAD, "payload");
-	cqrs_require_arg(fcinfo, EXECUTE_TIMEOUT, "timeout");
+	cqrs_arg_require(fcinfo, EXECUTE_COMMAND, "command");
+	cqrs_arg_require(fcinfo, EXECUTE_PAYLOAD, "payload");
+	cqrs_arg_require(fcinfo, EXECUTE_TIMEOUT, "timeout");
 	command.name = PG_GETARG_TEXT_PP(EXECUTE_COMMAND);
 	command.payload = PG_GETARG_JSONB_P(EXECUTE_PAYLOAD);
-	timeout = cqrs_get_timeout(PG_GETARG_INTERVAL_P(EXECUTE_TIMEOUT));
+	timeout = cqrs_arg_timeout(PG_GETARG_INTERVAL_P(EXECUTE_TIMEOUT));
 	if (!PG_ARGISNULL(EXECUTE_PROJECTIONS))
 		projections = PG_GETARG_ARRAYTYPE_P(EXECUTE_PROJECTIONS);
 
@@ -150,7 +150,7 @@ cqrs_prune_ledger(PG_FUNCTION_ARGS)
 	int64		max_rows;
 
 	PreventCommandIfReadOnly("cqrs_prune_ledger()");
-	cqrs_require_arg(fcinfo, 0, "max_rows");
+	cqrs_arg_require(fcinfo, 0, "max_rows");
 	max_rows = PG_GETARG_INT64(0);
 	if (max_rows < 1)
 		ereport(ERROR,
@@ -164,8 +164,8 @@ get_command(FunctionCallInfo fcinfo, const char *function, CqrsCommand *command)
 {
 	PreventCommandIfReadOnly(function);
 	PreventCommandIfParallelMode(function);
-	cqrs_require_arg(fcinfo, 0, "command");
-	cqrs_require_arg(fcinfo, 1, "payload");
+	cqrs_arg_require(fcinfo, 0, "command");
+	cqrs_arg_require(fcinfo, 1, "payload");
 
 	command->name = PG_GETARG_TEXT_PP(0);
 	command->payload = PG_GETARG_JSONB_P(1);

@@ -12,12 +12,16 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/heapam.h"
+#include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_collation.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -114,6 +118,34 @@ cqrs_cursor_lock(Relation rel, const char *name, ItemPointer hint,
 		return false;
 	row_to_cursor(slot, cursor);
 	return true;
+}
+
+/*
+ * Reads a cursor as it is now, without a lock.  False when there is none.
+ */
+bool
+cqrs_cursor_read(const char *name, CqrsCursor *cursor)
+{
+	Relation	rel = cqrs_table_open("cursor", AccessShareLock);
+	Relation	index = index_open(cqrs_primary_key(rel), AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	IndexScanDesc scan = cqrs_index_beginscan(rel, index, snapshot, 1);
+	ScanKeyData key;
+	bool		found;
+
+	ScanKeyInit(&key, COL_NAME, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(name));
+	key.sk_collation = C_COLLATION_OID;
+	index_rescan(scan, &key, 1, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	if (found)
+		row_to_cursor(slot, cursor);
+	index_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+	table_close(rel, NoLock);
+	return found;
 }
 
 /*

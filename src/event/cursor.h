@@ -52,6 +52,7 @@ extern PGDLLEXPORT bool cqrs_cursor_drop(const char *name);
 extern void cqrs_cursor_begin(CqrsCursor *cursor, int32 incarnation, int64 after_position);
 extern bool cqrs_cursor_lock(Relation rel, const char *name, ItemPointer hint,
 							 TupleTableSlot *slot, CqrsCursor *cursor);
+extern bool cqrs_cursor_read(const char *name, CqrsCursor *cursor);
 extern void cqrs_cursor_write(const char *name, ItemPointer tid, const CqrsCursor *cursor);
 extern CqrsMoment cqrs_moment_take(void);
 

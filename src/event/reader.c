@@ -84,7 +84,9 @@ struct CqrsReader
 	MemoryContext context;
 };
 
+static CqrsReader *open_reader(const char *cursor, bool with_own, ItemPointer hint, bool lock);
 static void lock_cursor(CqrsReader *reader);
+static void no_cursor(CqrsReader *reader) pg_attribute_noreturn();
 static void refresh_snapshot(CqrsReader *reader);
 static void begin_step(CqrsReader *reader);
 static void end_step(CqrsReader *reader);
@@ -100,31 +102,15 @@ static void stop_scans(CqrsReader *reader);
 CqrsReader *
 cqrs_reader_open(const char *cursor, bool with_own, ItemPointer hint)
 {
-	MemoryContext context;
-	MemoryContext before;
-	CqrsReader *reader;
-
 	PreventCommandIfReadOnly("reading the event log");
 	PreventCommandIfParallelMode("reading the event log");
+	return open_reader(cursor, with_own, hint, true);
+}
 
-	context = AllocSetContextCreate(CurrentMemoryContext, "cqrs log reader",
-									ALLOCSET_DEFAULT_SIZES);
-	before = MemoryContextSwitchTo(context);
-	reader = palloc0(sizeof(CqrsReader));
-	reader->context = context;
-	reader->name = pstrdup(cursor);
-	reader->with_own = with_own;
-	reader->hint = hint;
-	lock_cursor(reader);
-
-	reader->event = cqrs_table_open("event", AccessShareLock);
-	reader->position_index = cqrs_log_open_index(EVENT_POSITION_INDEX);
-	reader->xid_index = cqrs_log_open_index(EVENT_XID_INDEX);
-	reader->slot = table_slot_create(reader->event, NULL);
-	refresh_snapshot(reader);
-	begin_step(reader);
-	MemoryContextSwitchTo(before);
-	return reader;
+CqrsReader *
+cqrs_reader_peek(const char *cursor)
+{
+	return open_reader(cursor, false, NULL, false);
 }
 
 TupleTableSlot *
@@ -199,6 +185,7 @@ cqrs_reader_save(CqrsReader *reader)
 {
 	if (!reader->changed)
 		return;
+	Assert(ItemPointerIsValid(&reader->place));
 	cqrs_cursor_write(reader->name, &reader->place, &reader->cursor);
 	if (reader->hint)
 		*reader->hint = reader->place;
@@ -217,6 +204,36 @@ cqrs_reader_close(CqrsReader *reader)
 	MemoryContextDelete(reader->context);
 }
 
+static CqrsReader *
+open_reader(const char *cursor, bool with_own, ItemPointer hint, bool lock)
+{
+	MemoryContext context;
+	MemoryContext before;
+	CqrsReader *reader;
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "cqrs log reader",
+									ALLOCSET_DEFAULT_SIZES);
+	before = MemoryContextSwitchTo(context);
+	reader = palloc0(sizeof(CqrsReader));
+	reader->context = context;
+	reader->name = pstrdup(cursor);
+	reader->with_own = with_own;
+	reader->hint = hint;
+	if (lock)
+		lock_cursor(reader);
+	else if (!cqrs_cursor_read(cursor, &reader->cursor))
+		no_cursor(reader);
+
+	reader->event = cqrs_table_open("event", AccessShareLock);
+	reader->position_index = cqrs_log_open_index(EVENT_POSITION_INDEX);
+	reader->xid_index = cqrs_log_open_index(EVENT_XID_INDEX);
+	reader->slot = table_slot_create(reader->event, NULL);
+	refresh_snapshot(reader);
+	begin_step(reader);
+	MemoryContextSwitchTo(before);
+	return reader;
+}
+
 static void
 lock_cursor(CqrsReader *reader)
 {
@@ -224,14 +241,20 @@ lock_cursor(CqrsReader *reader)
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 
 	if (!cqrs_cursor_lock(rel, reader->name, reader->hint, slot, &reader->cursor))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("cursor \"%s\" does not exist", reader->name)));
+		no_cursor(reader);
 	reader->place = slot->tts_tid;
 	if (reader->hint)
 		*reader->hint = reader->place;
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, NoLock);
+}
+
+static void
+no_cursor(CqrsReader *reader)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("cursor \"%s\" does not exist", reader->name)));
 }
 
 /*

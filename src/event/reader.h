@@ -28,6 +28,12 @@ typedef struct CqrsReader CqrsReader;
 extern PGDLLEXPORT CqrsReader *cqrs_reader_open(const char *cursor, bool with_own, ItemPointer hint);
 
 /*
+ * Opens the cursor without a lock, to look at what is before it; works in a
+ * read-only transaction, too.  What is read cannot be saved as delivered.
+ */
+extern CqrsReader *cqrs_reader_peek(const char *cursor);
+
+/*
  * The next event, or NULL when there is none now.  The slot is of the table
  * cqrs.event, see event/log.h for its columns, and good until the next call.
  */

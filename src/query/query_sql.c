@@ -87,8 +87,8 @@ cqrs_query_page(PG_FUNCTION_ARGS)
 	bool		nulls[4] = {false};
 	int64		total;
 
-	cqrs_require_arg(fcinfo, 0, "name");
-	cqrs_require_arg(fcinfo, 1, "params");
+	cqrs_arg_require(fcinfo, 0, "name");
+	cqrs_arg_require(fcinfo, 1, "params");
 	page = get_positive(fcinfo, 2, "page", PG_INT32_MAX);
 	page_size = get_positive(fcinfo, 3, "page_size", MAX_PAGE_SIZE);
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE || desc->natts != 4)
@@ -105,11 +105,11 @@ cqrs_query_page(PG_FUNCTION_ARGS)
 static CqrsQueryRun *
 open_run(FunctionCallInfo fcinfo)
 {
-	cqrs_require_arg(fcinfo, 0, "name");
-	cqrs_require_arg(fcinfo, 1, "params");
+	cqrs_arg_require(fcinfo, 0, "name");
+	cqrs_arg_require(fcinfo, 1, "params");
 	if (!PG_ARGISNULL(2))
 	{
-		cqrs_require_arg(fcinfo, 3, "timeout");
+		cqrs_arg_require(fcinfo, 3, "timeout");
 		wait_for(text_to_cstring(PG_GETARG_TEXT_PP(2)), PG_GETARG_INTERVAL_P(3));
 	}
 	return cqrs_query_open(PG_GETARG_TEXT_PP(0), PG_GETARG_JSONB_P(1), !PG_ARGISNULL(2));
@@ -122,7 +122,7 @@ static void
 wait_for(const char *token, Interval *timeout)
 {
 	CqrsWait	wait = cqrs_wait_function();
-	int64		microseconds = cqrs_get_timeout(timeout);
+	int64		microseconds = cqrs_arg_timeout(timeout);
 	CqrsToken	parsed;
 
 	if (!cqrs_token_parse(token, &parsed))
@@ -154,7 +154,7 @@ get_positive(FunctionCallInfo fcinfo, int arg, const char *name, int32 max)
 {
 	int32		value;
 
-	cqrs_require_arg(fcinfo, arg, name);
+	cqrs_arg_require(fcinfo, arg, name);
 	value = PG_GETARG_INT32(arg);
 	if (value < 1 || value > max)
 		ereport(ERROR,

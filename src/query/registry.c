@@ -63,8 +63,8 @@ cqrs_create_query(PG_FUNCTION_ARGS)
 	HeapTuple	tuple;
 	CqrsHandlerName handler;
 
-	cqrs_require_arg(fcinfo, 0, "name");
-	cqrs_require_arg(fcinfo, 1, "handler");
+	cqrs_arg_require(fcinfo, 0, "name");
+	cqrs_arg_require(fcinfo, 1, "handler");
 	name = PG_GETARG_TEXT_PP(0);
 	name_string = text_to_cstring(name);
 	cqrs_check_name(name, "query", CQRS_MAX_NAME);
@@ -84,7 +84,7 @@ cqrs_create_query(PG_FUNCTION_ARGS)
 Datum
 cqrs_drop_query(PG_FUNCTION_ARGS)
 {
-	cqrs_require_arg(fcinfo, 0, "name");
+	cqrs_arg_require(fcinfo, 0, "name");
 	cqrs_registry_drop(&registry, PG_GETARG_TEXT_PP(0));
 	PG_RETURN_VOID();
 }

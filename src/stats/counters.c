@@ -150,7 +150,7 @@ cqrs_read_stats(PG_FUNCTION_ARGS)
 	Counters   *counters = part.address;
 	char		kind;
 
-	cqrs_require_arg(fcinfo, 0, "kind");
+	cqrs_arg_require(fcinfo, 0, "kind");
 	kind = PG_GETARG_CHAR(0);
 	InitMaterializedSRF(fcinfo, 0);
 	if (counters == NULL)

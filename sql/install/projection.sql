@@ -1,0 +1,246 @@
+/* Part of cqrs: projections. */
+
+--
+-- Projections.  src/README.md has the states.  The owner and the schema are
+-- kept by name, so that a dump restores them.
+--
+CREATE TABLE cqrs.projection (
+	name text COLLATE pg_catalog."C" NOT NULL CONSTRAINT projection_pkey PRIMARY KEY,
+	owner text NOT NULL,
+	read_schema text NOT NULL,
+	on_error text NOT NULL,
+	mode text NOT NULL,
+	description text,
+	state text NOT NULL,
+	live_build integer,
+	next_build integer,
+	last_error text,
+	last_error_at timestamp with time zone,
+	created_at timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
+	CONSTRAINT projection_on_error_check CHECK (on_error OPERATOR(pg_catalog.=) ANY (ARRAY['park', 'skip', 'stop'])),
+	CONSTRAINT projection_mode_check CHECK (mode OPERATOR(pg_catalog.=) ANY (ARRAY['async', 'inline'])),
+	CONSTRAINT projection_state_check
+		CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['draft', 'running', 'paused', 'stopped']))
+);
+REVOKE ALL ON TABLE cqrs.projection FROM PUBLIC;
+COMMENT ON TABLE cqrs.projection IS 'Projections: named sets of read tables plus the rules that events apply to them';
+COMMENT ON COLUMN cqrs.projection.owner IS 'Role that the rules run as';
+COMMENT ON COLUMN cqrs.projection.read_schema IS 'Schema in which the views of the projection appear';
+COMMENT ON COLUMN cqrs.projection.on_error IS 'What to do with an event that a rule fails for: park, skip or stop';
+COMMENT ON COLUMN cqrs.projection.mode IS 'When events are applied: async, or inline, in the transaction that appends them';
+COMMENT ON COLUMN cqrs.projection.state IS 'draft, running, paused by its owner, or stopped by an error';
+COMMENT ON COLUMN cqrs.projection.live_build IS 'Build that the views show';
+COMMENT ON COLUMN cqrs.projection.next_build IS 'Build that is to take its place';
+SELECT pg_catalog.pg_extension_config_dump('cqrs.projection', '');
+
+CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.projection
+	FOR EACH STATEMENT EXECUTE FUNCTION cqrs.invalidate();
+
+--
+-- Builds.  One row a physical copy of a projection's tables, which lives in
+-- schema "<projection>$<number>".  Its cursor has the same name.
+--
+CREATE TABLE cqrs.build (
+	projection text COLLATE pg_catalog."C" NOT NULL,
+	number integer NOT NULL,
+	state text NOT NULL,
+	tables text NOT NULL,
+	views text[] NOT NULL DEFAULT '{}',
+	created_at timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
+	started_at timestamp with time zone,
+	CONSTRAINT build_pkey PRIMARY KEY (projection, number),
+	CONSTRAINT build_state_check CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['draft', 'live']))
+);
+REVOKE ALL ON TABLE cqrs.build FROM PUBLIC;
+COMMENT ON TABLE cqrs.build IS 'Builds of projections: a draft that is being described, and the one whose tables are in use';
+COMMENT ON COLUMN cqrs.build.tables IS 'Statements that create the tables, with what belongs to them';
+COMMENT ON COLUMN cqrs.build.views IS 'Names of the views that were created in the read schema';
+SELECT pg_catalog.pg_extension_config_dump('cqrs.build', '');
+
+CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.build
+	FOR EACH STATEMENT EXECUTE FUNCTION cqrs.invalidate();
+
+--
+-- Rules of builds.  They are applied in the order of their numbers.
+--
+CREATE TABLE cqrs.rule (
+	projection text COLLATE pg_catalog."C" NOT NULL,
+	build integer NOT NULL,
+	number integer NOT NULL,
+	kind text NOT NULL,
+	event_types text[] COLLATE pg_catalog."C" NOT NULL,
+	rule text NOT NULL,
+	handler_owner text,
+	CONSTRAINT rule_pkey PRIMARY KEY (projection, build, number),
+	CONSTRAINT rule_kind_check CHECK (kind OPERATOR(pg_catalog.=) ANY (ARRAY['sql', 'function', 'batch']))
+);
+REVOKE ALL ON TABLE cqrs.rule FROM PUBLIC;
+COMMENT ON TABLE cqrs.rule IS 'Rules of projections: what an event of some type does to the read tables';
+COMMENT ON COLUMN cqrs.rule.event_types IS 'Event types that the rule is for, * for all; one, unless it is a batch rule';
+COMMENT ON COLUMN cqrs.rule.rule IS 'SQL statements, or the signature of a function';
+COMMENT ON COLUMN cqrs.rule.handler_owner IS 'Who owned the function when it was registered; nobody else''s is called in its place';
+SELECT pg_catalog.pg_extension_config_dump('cqrs.rule', '');
+
+CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.rule
+	FOR EACH STATEMENT EXECUTE FUNCTION cqrs.invalidate();
+
+--
+-- Parked events: those that a rule has failed for, and those that wait behind
+-- one in their stream.  The event itself is in the log.
+--
+CREATE TABLE cqrs.parked_event (
+	projection text COLLATE pg_catalog."C" NOT NULL,
+	build integer NOT NULL,
+	position bigint NOT NULL,
+	stream text COLLATE pg_catalog."C" NOT NULL,
+	version bigint NOT NULL,
+	event_type text NOT NULL,
+	rule text,
+	sqlstate text,
+	message text,
+	detail text,
+	hint text,
+	context text,
+	attempts integer NOT NULL,
+	parked_at timestamp with time zone NOT NULL,
+	tried_at timestamp with time zone,
+	CONSTRAINT parked_event_pkey PRIMARY KEY (projection, build, position)
+);
+CREATE INDEX parked_event_stream_idx ON cqrs.parked_event (projection, build, stream, position);
+REVOKE ALL ON TABLE cqrs.parked_event FROM PUBLIC;
+COMMENT ON TABLE cqrs.parked_event IS
+	'Events that a projection could not apply, and later ones of their streams, in wait for cqrs_retry_parked or cqrs_discard_parked';
+COMMENT ON COLUMN cqrs.parked_event.rule IS 'Event type, or types, of the rule that failed; null when the event waits behind another one';
+COMMENT ON COLUMN cqrs.parked_event.attempts IS 'How often it was tried; 0 when the event waits behind another one';
+SELECT pg_catalog.pg_extension_config_dump('cqrs.parked_event', '');
+
+--
+-- Functions
+--
+CREATE FUNCTION cqrs_create_projection(name text, read_schema text, tables text, on_error text DEFAULT 'park',
+									   mode text DEFAULT 'async', description text DEFAULT NULL)
+	RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_create_projection(text, text, text, text, text, text) IS
+	'Creates the draft of a projection, to be completed by rules and started';
+
+CREATE FUNCTION cqrs_on(projection text, event_type text, rule text)
+	RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_on(text, text, text) IS
+	'Sets the SQL statements that an event of a type, or of any type (*), executes; in a draft';
+
+CREATE FUNCTION cqrs_on(projection text, event_type text, handler regprocedure)
+	RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cqrs_on_function';
+COMMENT ON FUNCTION cqrs_on(text, text, regprocedure) IS
+	'Sets the function that is called for an event of a type, or of any type (*); in a draft';
+
+CREATE FUNCTION cqrs_on_batch(projection text, event_types text[], rule text)
+	RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_on_batch(text, text[], text) IS
+	'Sets the SQL statement that is executed once for a batch of events, the relation "events"; in a draft';
+
+CREATE FUNCTION cqrs_off(projection text, event_type text)
+	RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_off(text, text) IS
+	'Removes the rules for an event type; in a draft';
+
+CREATE FUNCTION cqrs_start(projection text)
+	RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_start(text) IS
+	'Starts a projection: creates its tables and views, checks its rules';
+
+CREATE FUNCTION cqrs_pause(projection text)
+	RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_pause(text) IS
+	'Makes a projection apply no more events until it is resumed';
+
+CREATE FUNCTION cqrs_resume(projection text)
+	RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_resume(text) IS
+	'Makes a projection that was paused, or stopped by an error, go on';
+
+CREATE FUNCTION cqrs_drop_projection(projection text)
+	RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_drop_projection(text) IS
+	'Drops a projection with its tables and views';
+
+CREATE FUNCTION cqrs_catch_up(projection text DEFAULT NULL, max_events bigint DEFAULT NULL)
+	RETURNS bigint
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_catch_up(text, bigint) IS
+	'Applies events to a projection, or to all, here and now, own uncommitted ones included, and returns how many';
+
+CREATE FUNCTION cqrs_explain(projection text)
+	RETURNS TABLE (event_type text, plan text, reason text)
+	LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_explain(text) IS
+	'Tells how each rule of a projection is executed, and why not in a better way';
+
+CREATE FUNCTION cqrs_retry_parked(projection text, stream text DEFAULT NULL)
+	RETURNS bigint
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_retry_parked(text, text) IS
+	'Applies parked events again, in order, and returns how many have been applied';
+
+CREATE FUNCTION cqrs_discard_parked(projection text, stream text DEFAULT NULL)
+	RETURNS bigint
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_discard_parked(text, text) IS
+	'Forgets parked events, so that their streams go on without them, and returns how many there were';
+
+REVOKE ALL ON FUNCTION cqrs_create_projection(text, text, text, text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_on(text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_on(text, text, regprocedure) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_on_batch(text, text[], text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_off(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_start(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_pause(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_resume(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_drop_projection(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_catch_up(text, bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_explain(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_retry_parked(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_discard_parked(text, text) FROM PUBLIC;
+
+--
+-- Watching.  The function looks at the log, never at anything a user wrote.
+--
+CREATE FUNCTION cqrs.behind(cursor_name text, OUT events bigint, OUT seconds double precision)
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cqrs_behind';
+COMMENT ON FUNCTION cqrs.behind(text) IS
+	'How many committed events a durable reader of the log has before it, and the age of the oldest one';
+REVOKE ALL ON FUNCTION cqrs.behind(text) FROM PUBLIC;
+
+CREATE VIEW cqrs.projection_status AS
+	SELECT p.name AS projection,
+		   p.state,
+		   p.live_build,
+		   p.next_build,
+		   CASE WHEN p.mode OPERATOR(pg_catalog.=) 'inline' AND p.state OPERATOR(pg_catalog.=) 'running' THEN 0
+				ELSE b.events END AS events_behind,
+		   CASE WHEN p.mode OPERATOR(pg_catalog.=) 'inline' AND p.state OPERATOR(pg_catalog.=) 'running' THEN 0
+				ELSE b.seconds END AS seconds_behind,
+		   NULL::bigint AS events_applied,
+		   (SELECT pg_catalog.count(*) FROM cqrs.parked_event e
+			 WHERE e.projection OPERATOR(pg_catalog.=) p.name
+			   AND e.build OPERATOR(pg_catalog.=) p.live_build) AS events_parked,
+		   p.last_error,
+		   p.last_error_at,
+		   NULL::integer AS blocked_by_pid,
+		   NULL::double precision AS progress
+	  FROM cqrs.projection p
+	  LEFT JOIN LATERAL (
+			SELECT h.events, h.seconds
+			  FROM cqrs.behind(p.name OPERATOR(pg_catalog.||) '$' OPERATOR(pg_catalog.||) p.live_build::text) h
+			 WHERE p.live_build IS NOT NULL
+			   AND NOT (p.mode OPERATOR(pg_catalog.=) 'inline' AND p.state OPERATOR(pg_catalog.=) 'running')) b ON true;
+REVOKE ALL ON TABLE cqrs.projection_status FROM PUBLIC;
+COMMENT ON VIEW cqrs.projection_status IS 'How each projection is doing';

@@ -1,0 +1,301 @@
+/*-------------------------------------------------------------------------
+ *
+ * apply.c
+ *		Applying events to a projection, one batch at a time.
+ *
+ * NOTES
+ *		The build's cursor is the lock: whoever applies events, or retries
+ *		parked ones, or drops the projection, locks its row first, and the
+ *		row of cqrs.projection only after that.
+ *
+ *		The first attempt reads events and applies them as it goes, in one
+ *		subtransaction with the cursor.  When it fails, the same events are
+ *		read once more, into memory, and applied by halves (see batch.c).
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/projection/apply.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/compat.h"
+#include "base/guc.h"
+#include "event/cursor.h"
+#include "event/log.h"
+#include "event/reader.h"
+#include "projection/apply.h"
+#include "projection/attempt.h"
+#include "projection/batch.h"
+#include "projection/build.h"
+#include "projection/park.h"
+#include "projection/registry.h"
+
+/* look at the clock after so many events */
+#define CLOCK_EVERY 64
+
+/*
+ * One batch under way.
+ */
+typedef struct Run
+{
+	CqrsProjection *projection;
+	CqrsBuild  *build;
+	CqrsReader *reader;
+	CqrsParkedStreams *parked;	/* NULL: this projection does not park streams */
+	bool		with_own;
+	int64		max_events;
+	TimestampTz deadline;
+	int64		seen;			/* events that there is a rule for */
+	int64		held;			/* of them, parked behind another one */
+	bool		exhausted;
+	char	   *last_error;		/* NULL: none */
+	bool		stopped;
+	CqrsApplyResult result;
+} Run;
+
+static void apply_batch(Run *run);
+static void get_build(void *arg);
+static void try_batch(void *arg);
+static void feed_batch(CqrsBuild *build, void *arg);
+static bool wanted(CqrsBuild *build, TupleTableSlot *event);
+static bool batch_is_full(Run *run);
+static void apply_by_halves(Run *run);
+static bool admit(CqrsBatch *batch, TupleTableSlot *event);
+static bool failed(CqrsBatch *batch, TupleTableSlot *event, const ErrorData *error);
+static void stop(Run *run, const char *reason);
+
+CqrsApplyResult
+cqrs_projection_apply(const char *name, int64 max_events, bool with_own)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "cqrs apply",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext before = MemoryContextSwitchTo(context);
+	Run			run = {.with_own = with_own,
+	.result = {.status = CQRS_APPLY_NOT_RUNNING}};
+
+	run.max_events = Min(max_events, cqrs_batch_max_events);
+	run.deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), cqrs_batch_max_time);
+	run.projection = cqrs_projection_find(name);
+	if (run.projection && run.projection->live_build > 0 &&
+		cqrs_build_lock(name, run.projection->live_build))
+		run.projection = cqrs_projection_find(name);
+	else
+		run.projection = NULL;
+
+	/* what was decided before we had the lock holds */
+	if (run.projection && run.projection->state == CQRS_PROJECTION_RUNNING)
+		apply_batch(&run);
+
+	MemoryContextSwitchTo(before);
+	MemoryContextDelete(context);
+	return run.result;
+}
+
+static void
+apply_batch(Run *run)
+{
+	ErrorData  *error = cqrs_attempt(get_build, run);
+
+	if (error)
+	{
+		stop(run, cqrs_error_summary(NULL, error));
+		return;
+	}
+
+	error = cqrs_attempt(try_batch, run);
+	cqrs_build_clean(run->build);
+	if (error)
+	{
+		/* where the error came up is not known, but no later than this */
+		run->max_events = Max(run->seen, 1);
+		apply_by_halves(run);
+	}
+	else
+	{
+		run->result.applied = run->seen - run->held;
+		run->result.parked = run->held;
+	}
+
+	if (run->stopped)
+		return;
+	if (run->last_error)
+		cqrs_projection_set_error(run->projection->name, run->last_error);
+	run->result.status = run->exhausted ? CQRS_APPLY_CAUGHT_UP : CQRS_APPLY_MORE;
+}
+
+static void
+get_build(void *arg)
+{
+	Run		   *run = (Run *) arg;
+
+	run->build = cqrs_build_get(run->projection, run->projection->live_build);
+}
+
+/*
+ * The first attempt.
+ */
+static void
+try_batch(void *arg)
+{
+	Run		   *run = (Run *) arg;
+
+	if (run->projection->on_error == CQRS_ON_ERROR_PARK)
+		run->parked = cqrs_parked_begin(run->build, true);
+	run->reader = cqrs_reader_open(run->build->name, run->with_own,
+								   &run->build->cursor_place);
+	cqrs_build_apply(run->build, feed_batch, run);
+	cqrs_reader_save(run->reader);
+	cqrs_reader_close(run->reader);
+}
+
+static void
+feed_batch(CqrsBuild *build, void *arg)
+{
+	Run		   *run = (Run *) arg;
+	TupleTableSlot *event;
+
+	while (!batch_is_full(run))
+	{
+		event = cqrs_reader_next(run->reader);
+		if (event == NULL)
+		{
+			run->exhausted = true;
+			break;
+		}
+		if (!wanted(build, event))
+			continue;
+
+		run->seen++;
+		if (run->parked && cqrs_parked_has(run->parked, event))
+		{
+			cqrs_parked_insert(build, event, NULL, NULL);
+			run->held++;
+		}
+		else
+			cqrs_engine_apply(build->engine, event);
+	}
+}
+
+static bool
+wanted(CqrsBuild *build, TupleTableSlot *event)
+{
+	bool		isnull;
+	text	   *type = DatumGetTextPP(slot_getattr(event, EVENT_TYPE, &isnull));
+
+	return cqrs_engine_wants(build->engine, VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type));
+}
+
+/*
+ * By count, by bytes, by time.
+ */
+static bool
+batch_is_full(Run *run)
+{
+	if (run->seen >= run->max_events)
+		return true;
+	if (run->seen == 0 || run->seen % CLOCK_EVERY != 0)
+		return false;
+	return cqrs_engine_memory(run->build->engine) > (Size) cqrs_batch_max_bytes * 1024 ||
+		GetCurrentTimestamp() > run->deadline;
+}
+
+/*
+ * The second attempt: reads the same events again and applies all that can be.
+ */
+static void
+apply_by_halves(Run *run)
+{
+	CqrsBatch  *batch = cqrs_batch_create(run->build, true);
+	TupleTableSlot *event = NULL;
+	CqrsCursor	mark;
+
+	batch->admit = admit;
+	batch->failed = failed;
+	batch->arg = run;
+	run->exhausted = false;
+	run->held = 0;
+	if (run->projection->on_error == CQRS_ON_ERROR_PARK)
+		run->parked = cqrs_parked_begin(run->build, true);
+
+	run->reader = cqrs_reader_open(run->build->name, run->with_own, NULL);
+	while (batch->count < run->max_events &&
+		   batch->bytes < (Size) cqrs_batch_max_bytes * 1024)
+	{
+		cqrs_reader_mark(run->reader, &mark);
+		event = cqrs_reader_next(run->reader);
+		if (event == NULL)
+		{
+			run->exhausted = true;
+			break;
+		}
+		if (wanted(run->build, event))
+			cqrs_batch_add(batch, event, &mark);
+	}
+
+	cqrs_batch_apply(batch);
+	if (batch->end < batch->count)
+		cqrs_reader_rewind(run->reader, &batch->marks[batch->end]);
+	cqrs_reader_save(run->reader);
+	cqrs_reader_close(run->reader);
+	run->result.applied = batch->applied;
+	run->result.parked = batch->end - batch->applied;
+	cqrs_batch_destroy(batch);
+}
+
+static bool
+admit(CqrsBatch *batch, TupleTableSlot *event)
+{
+	Run		   *run = (Run *) batch->arg;
+
+	if (run->parked == NULL || !cqrs_parked_has(run->parked, event))
+		return true;
+	cqrs_parked_insert(batch->build, event, NULL, NULL);
+	return false;
+}
+
+/*
+ * The culprit is found.
+ */
+static bool
+failed(CqrsBatch *batch, TupleTableSlot *event, const ErrorData *error)
+{
+	Run		   *run = (Run *) batch->arg;
+	char	   *summary = cqrs_error_summary(event, error);
+
+	/* a missing privilege is no event's fault: the next one would fail, too */
+	if (run->projection->on_error == CQRS_ON_ERROR_STOP ||
+		error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
+	{
+		stop(run, summary);
+		return false;
+	}
+
+	cqrs_parked_insert(batch->build, event, error, batch->failed_rule);
+	if (run->parked)
+		cqrs_parked_add(run->parked, event);
+	run->last_error = MemoryContextStrdup(GetMemoryChunkContext(batch), summary);
+	return true;
+}
+
+/*
+ * The projection stops, and says why, until somebody resumes it.
+ */
+static void
+stop(Run *run, const char *reason)
+{
+	cqrs_projection_set_state(run->projection, CQRS_PROJECTION_STOPPED);
+	cqrs_projection_set_error(run->projection->name, reason);
+	run->stopped = true;
+	run->result.status = CQRS_APPLY_NOT_RUNNING;
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("projection \"%s\" has been stopped by an error", run->projection->name),
+			 errdetail("%s", reason),
+			 errhint("Use cqrs_resume() when the cause has been removed.")));
+}

@@ -1,0 +1,83 @@
+/*-------------------------------------------------------------------------
+ *
+ * attempt.c
+ *		Trying something in a subtransaction.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/projection/attempt.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "projection/attempt.h"
+
+/*
+ * Calls the function in a subtransaction.  NULL when it went well, else what
+ * went wrong; all that was done has been undone then.  An error that has to do
+ * with the circumstances rather than with what was tried is thrown on: nobody
+ * shall draw conclusions from it.
+ */
+ErrorData *
+cqrs_attempt(CqrsAttempt function, void *arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		function(arg);
+		MemoryContextSwitchTo(context);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (error && cqrs_error_is_passing(error))
+		ReThrowError(error);
+	return error;
+}
+
+/*
+ * May the same work succeed when it is tried again a little later?
+ */
+bool
+cqrs_error_is_passing(const ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+			return true;
+	}
+	switch (error->sqlerrcode)
+	{
+		case ERRCODE_LOCK_NOT_AVAILABLE:
+		case ERRCODE_QUERY_CANCELED:
+		case ERRCODE_ADMIN_SHUTDOWN:
+		case ERRCODE_CRASH_SHUTDOWN:
+		case ERRCODE_CANNOT_CONNECT_NOW:
+		case ERRCODE_DATABASE_DROPPED:
+		case ERRCODE_IDLE_SESSION_TIMEOUT:
+		case ERRCODE_IO_ERROR:
+			return true;
+	}
+	return false;
+}

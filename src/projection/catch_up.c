@@ -1,0 +1,117 @@
+/*-------------------------------------------------------------------------
+ *
+ * catch_up.c
+ *		cqrs_catch_up(): applies events in the foreground.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/projection/catch_up.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "projection/apply.h"
+#include "projection/registry.h"
+
+PG_FUNCTION_INFO_V1(cqrs_catch_up);
+
+static void require_running(const CqrsProjection *projection);
+static int64 catch_up(const char *name, int64 *budget);
+
+/*
+ * cqrs_catch_up(projection, max_events) -> number of events applied
+ *
+ * All of it happens in the caller's transaction, batch by batch.
+ */
+Datum
+cqrs_catch_up(PG_FUNCTION_ARGS)
+{
+	char	   *name = cqrs_arg_string_or_null(fcinfo, 0);
+	int64		budget = PG_ARGISNULL(1) ? PG_INT64_MAX : PG_GETARG_INT64(1);
+	int64		applied = 0;
+	ListCell   *lc;
+
+	if (budget < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"max_events\" must not be negative")));
+	PreventCommandIfReadOnly("cqrs_catch_up()");
+	PreventCommandIfParallelMode("cqrs_catch_up()");
+
+	if (name)
+	{
+		CqrsProjection *projection = cqrs_projection_get_own(name);
+
+		require_running(projection);
+		/* one that runs inline is never behind */
+		PG_RETURN_INT64(projection->is_inline ? 0 : catch_up(name, &budget));
+	}
+
+	foreach(lc, cqrs_projection_running_async())
+	{
+		CqrsProjection *projection = cqrs_projection_find(lfirst(lc));
+
+		if (projection && cqrs_projection_is_mine(projection))
+			applied += catch_up(projection->name, &budget);
+	}
+	PG_RETURN_INT64(applied);
+}
+
+static void
+require_running(const CqrsProjection *projection)
+{
+	switch (projection->state)
+	{
+		case CQRS_PROJECTION_RUNNING:
+			return;
+
+		case CQRS_PROJECTION_DRAFT:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("projection \"%s\" has not been started", projection->name),
+					 errhint("Use cqrs_start().")));
+			break;
+
+		case CQRS_PROJECTION_PAUSED:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("projection \"%s\" is paused", projection->name),
+					 errhint("Use cqrs_resume().")));
+			break;
+
+		case CQRS_PROJECTION_STOPPED:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("projection \"%s\" has been stopped by an error", projection->name),
+					 projection->last_error ? errdetail("%s", projection->last_error) : 0,
+					 errhint("Remove the cause and use cqrs_resume().")));
+			break;
+	}
+}
+
+/*
+ * Until there is nothing more to apply, the budget of events is used up, or the
+ * projection does not run any more.
+ */
+static int64
+catch_up(const char *name, int64 *budget)
+{
+	CqrsApplyResult result = {.status = CQRS_APPLY_MORE};
+	int64		applied = 0;
+
+	while (result.status == CQRS_APPLY_MORE && *budget > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		result = cqrs_projection_apply(name, *budget, true);
+		applied += result.applied;
+		*budget -= result.applied + result.parked;
+	}
+	return applied;
+}

@@ -1,0 +1,87 @@
+/*-------------------------------------------------------------------------
+ *
+ * explain_sql.c
+ *		cqrs_explain(): how each rule is executed.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/projection/explain_sql.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/resowner.h"
+#include "utils/tuplestore.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "projection/build.h"
+#include "projection/registry.h"
+#include "projection/start.h"
+
+PG_FUNCTION_INFO_V1(cqrs_explain);
+
+static List *explain_draft(const CqrsProjection *projection);
+static void put_row(ReturnSetInfo *rsinfo, const CqrsExplainRow *row);
+
+/*
+ * cqrs_explain(projection) -> (event_type, plan, reason)
+ */
+Datum
+cqrs_explain(PG_FUNCTION_ARGS)
+{
+	CqrsProjection *projection =
+		cqrs_projection_get_own(cqrs_arg_string(fcinfo, 0, "projection"));
+	List	   *rows;
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (projection->live_build != 0)
+		rows = cqrs_engine_explain(cqrs_build_get(projection, projection->live_build)->engine);
+	else
+		rows = explain_draft(projection);
+	foreach(lc, rows)
+		put_row((ReturnSetInfo *) fcinfo->resultinfo, lfirst(lc));
+	return (Datum) 0;
+}
+
+/*
+ * What a draft would be is known only when there are tables.  So they are made,
+ * and unmade again.
+ */
+static List *
+explain_draft(const CqrsProjection *projection)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	List	   *rows;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	rows = cqrs_engine_explain(cqrs_start_build(projection, projection->draft)->engine);
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return rows;
+}
+
+static void
+put_row(ReturnSetInfo *rsinfo, const CqrsExplainRow *row)
+{
+	Datum		values[3] = {0};
+	bool		nulls[3] = {row->event_type == NULL, row->plan == NULL, row->reason == NULL};
+
+	if (row->event_type)
+		values[0] = CStringGetTextDatum(row->event_type);
+	if (row->plan)
+		values[1] = CStringGetTextDatum(row->plan);
+	if (row->reason)
+		values[2] = CStringGetTextDatum(row->reason);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}

@@ -1,0 +1,380 @@
+/*-------------------------------------------------------------------------
+ *
+ * inline.c
+ *		Projections of mode "inline": applied by the transaction that appends.
+ *
+ * NOTES
+ *		No cursor is moved on the way: its row would make all transactions that
+ *		append wait for each other.  Each transaction applies exactly the
+ *		events that it has appended itself, and holds the lock on their
+ *		streams meanwhile, so the order inside each stream is right.
+ *
+ *		How far the current transaction has come is one position: events are
+ *		appended in position order, so what it appends later lies beyond.  A
+ *		rollback to a savepoint takes back rows of read tables, and then the
+ *		position has to go back, too.  So a position is remembered together
+ *		with the id of the subtransaction that has applied up to there, and
+ *		counts as long as PostgreSQL says that this one is part of the current
+ *		transaction and not rolled back.
+ *
+ *		Whoever starts, pauses, resumes or drops such a projection locks the
+ *		event table against appends first, and waits for those under way.  So
+ *		each append either ends before, and is history, or begins afterwards
+ *		and sees what has been decided; the cursor serves for history only.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/projection/inline.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/compat.h"
+#include "base/guc.h"
+#include "base/table.h"
+#include "event/after.h"
+#include "event/log.h"
+#include "event/pick.h"
+#include "event/reader.h"
+#include "projection/apply.h"
+#include "projection/build.h"
+#include "projection/inline.h"
+#include "projection/tables.h"
+
+/* columns of cqrs.projection that are looked at here */
+enum
+{
+	COL_NAME = 1,
+	COL_MODE = 5,
+	COL_STATE = 7
+};
+
+/*
+ * "The subtransaction has applied all own events up to the position."
+ */
+typedef struct Progress
+{
+	TransactionId xid;
+	int64		position;
+} Progress;
+
+/*
+ * Part of the log to apply.
+ */
+typedef struct Range
+{
+	int64		after_position;
+	int64		last_position;
+} Range;
+
+/* of the transaction "progress_of" only, in its memory; rising */
+static Progress *progress = NULL;
+static int	n_progress = 0;
+static int	allocated_progress = 0;
+static FullTransactionId progress_of = {0};
+
+/* names of the projections that run inline, in order */
+static List *names = NIL;
+static bool names_valid = false;
+static MemoryContext names_context = NULL;
+static Oid	projection_table = InvalidOid;
+
+static bool applying = false;
+
+/* have rules appended events while events were applied? */
+static bool again = false;
+
+static void cannot_begin(const CqrsProjection *projection) pg_attribute_noreturn();
+static void after_events(void);
+static void apply_all(void);
+static void feed_range(CqrsBuild *build, void *arg);
+static int64 get_progress(void);
+static void set_progress(int64 position);
+static List *get_names(void);
+static void load_names(void);
+static int	compare_names(const ListCell *a, const ListCell *b);
+static bool is_inline(TupleTableSlot *slot);
+static void projection_changed(Datum arg, Oid relid);
+
+void
+cqrs_inline_init(void)
+{
+	CacheRegisterRelcacheCallback(projection_changed, (Datum) 0);
+	cqrs_after_events_register(after_events);
+}
+
+/*
+ * Waits for all transactions that have appended events and keeps others from
+ * appending, until the end of the transaction.  To be called before anything
+ * of the projection is locked: one who appends may want that next.
+ */
+void
+cqrs_inline_lock(void)
+{
+	LockRelationOid(cqrs_table_oid("event"), ShareLock);
+	/* events of this very command may be pending for the others */
+	after_events();
+}
+
+/*
+ * The projection runs from now on: it is brought up to date.  Appends are
+ * locked out.
+ */
+void
+cqrs_inline_begin(const CqrsProjection *projection)
+{
+	CqrsApplyResult result;
+
+	applying = true;
+	PG_TRY();
+	{
+		do
+		{
+			CHECK_FOR_INTERRUPTS();
+			result = cqrs_projection_apply(projection->name, PG_INT64_MAX, true);
+			if (result.parked > 0 || result.status == CQRS_APPLY_NOT_RUNNING)
+				cannot_begin(projection);
+		} while (result.status == CQRS_APPLY_MORE);
+	}
+	PG_FINALLY();
+	{
+		applying = false;
+	}
+	PG_END_TRY();
+
+	if (FullTransactionIdIsValid(GetTopFullTransactionIdIfAny()))
+		set_progress(cqrs_log_last_drawn());
+}
+
+/*
+ * The projection does not run any more, and everything up to now has been
+ * applied: so says the cursor then.  Appends are locked out.
+ */
+void
+cqrs_inline_end(const CqrsProjection *projection)
+{
+	CqrsReader *reader;
+
+	reader = cqrs_reader_open(cqrs_build_name(projection->name, projection->live_build),
+							  true, NULL);
+	while (cqrs_reader_next(reader) != NULL)
+		CHECK_FOR_INTERRUPTS();
+	cqrs_reader_save(reader);
+	cqrs_reader_close(reader);
+}
+
+static void
+cannot_begin(const CqrsProjection *projection)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("projection \"%s\" cannot be brought up to date", projection->name),
+			 errdetail("%s", cqrs_projection_get(projection->name)->last_error),
+			 errhint("An inline projection has to take every event; change the rule.")));
+}
+
+/*
+ * Called when this transaction has appended events.  An append by a rule adds
+ * to the events that are being applied.
+ */
+static void
+after_events(void)
+{
+	again = true;
+	if (applying || get_names() == NIL)
+		return;
+
+	applying = true;
+	PG_TRY();
+	{
+		apply_all();
+	}
+	PG_FINALLY();
+	{
+		applying = false;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Applies what this transaction has appended and not yet applied, until rules
+ * append no more.
+ */
+static void
+apply_all(void)
+{
+	Range		range;
+
+	if (!FullTransactionIdIsValid(GetTopFullTransactionIdIfAny()))
+		return;
+	do
+	{
+		MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "cqrs inline",
+													  ALLOCSET_SMALL_SIZES);
+		MemoryContext before = MemoryContextSwitchTo(scratch);
+		ListCell   *lc;
+
+		CHECK_FOR_INTERRUPTS();
+		range.after_position = get_progress();
+		range.last_position = cqrs_log_last_drawn();
+		again = false;
+		foreach(lc, get_names())
+		{
+			CqrsProjection *projection = cqrs_projection_get(lfirst(lc));
+
+			cqrs_build_apply(cqrs_build_get(projection, projection->live_build),
+							 feed_range, &range);
+		}
+		MemoryContextSwitchTo(before);
+		MemoryContextDelete(scratch);
+		set_progress(range.last_position);
+	} while (again);
+}
+
+static void
+feed_range(CqrsBuild *build, void *arg)
+{
+	Range	   *range = (Range *) arg;
+	CqrsPick   *pick = cqrs_pick_begin();
+	TupleTableSlot *event;
+
+	cqrs_pick_own(pick, range->after_position, range->last_position);
+	while ((event = cqrs_pick_next(pick)) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		cqrs_engine_apply(build->engine, event);
+		if (cqrs_engine_memory(build->engine) > (Size) cqrs_batch_max_bytes * 1024)
+			cqrs_engine_flush(build->engine);
+	}
+	cqrs_pick_end(pick);
+}
+
+/*
+ * The last own event that has been applied, or 0.
+ */
+static int64
+get_progress(void)
+{
+	if (!FullTransactionIdEquals(progress_of, GetTopFullTransactionId()))
+	{
+		progress_of = GetTopFullTransactionId();
+		n_progress = allocated_progress = 0;
+		progress = NULL;
+	}
+	while (n_progress > 0 &&
+		   !TransactionIdIsCurrentTransactionId(progress[n_progress - 1].xid))
+		n_progress--;
+	return n_progress > 0 ? progress[n_progress - 1].position : 0;
+}
+
+static void
+set_progress(int64 position)
+{
+	TransactionId xid = GetCurrentTransactionId();
+
+	(void) get_progress();
+	if (n_progress > 0 && progress[n_progress - 1].xid == xid)
+	{
+		progress[n_progress - 1].position = position;
+		return;
+	}
+	if (n_progress == allocated_progress)
+	{
+		allocated_progress = Max(16, 2 * allocated_progress);
+		progress = progress ?
+			repalloc_huge(progress, allocated_progress * sizeof(Progress)) :
+			MemoryContextAlloc(TopTransactionContext, allocated_progress * sizeof(Progress));
+	}
+	progress[n_progress].xid = xid;
+	progress[n_progress++].position = position;
+}
+
+static List *
+get_names(void)
+{
+	if (!names_valid)
+		load_names();
+	return names;
+}
+
+/*
+ * By the latest snapshot: what has been decided is decided, whatever the
+ * snapshot of our transaction.  But with an old snapshot we cannot build upon
+ * the read tables, which may have been made after it.
+ */
+static void
+load_names(void)
+{
+	Relation	rel = cqrs_table_open("projection", AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	List	   *found = NIL;
+
+	if (names_context == NULL)
+		names_context = AllocSetContextCreate(CacheMemoryContext, "cqrs inline projections",
+											  ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(names_context);
+	names = NIL;
+	projection_table = RelationGetRelid(rel);
+	names_valid = true;
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+		if (is_inline(slot))
+		{
+			MemoryContext before = MemoryContextSwitchTo(names_context);
+			bool		isnull;
+
+			names_valid = false;
+			cqrs_row_require_visible(rel, slot);
+			names_valid = true;
+			found = lappend(found, TextDatumGetCString(slot_getattr(slot, COL_NAME, &isnull)));
+			MemoryContextSwitchTo(before);
+		}
+	list_sort(found, compare_names);
+	names = found;
+
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, NoLock);
+}
+
+static int
+compare_names(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+static bool
+is_inline(TupleTableSlot *slot)
+{
+	bool		isnull;
+	char	   *mode = TextDatumGetCString(slot_getattr(slot, COL_MODE, &isnull));
+	char	   *state = TextDatumGetCString(slot_getattr(slot, COL_STATE, &isnull));
+
+	return strcmp(mode, "inline") == 0 && strcmp(state, "running") == 0;
+}
+
+/*
+ * Relation cache callback; InvalidOid is everything.
+ */
+static void
+projection_changed(Datum arg, Oid relid)
+{
+	if (!OidIsValid(relid) || relid == projection_table)
+		names_valid = false;
+}

@@ -1,0 +1,23 @@
+/*-------------------------------------------------------------------------
+ *
+ * inline.h
+ *		Projections of mode "inline": applied by the transaction that appends.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/projection/inline.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CQRS_INLINE_H
+#define CQRS_INLINE_H
+
+#include "projection/registry.h"
+
+extern void cqrs_inline_init(void);
+extern void cqrs_inline_lock(void);
+extern void cqrs_inline_begin(const CqrsProjection *projection);
+extern void cqrs_inline_end(const CqrsProjection *projection);
+
+#endif							/* CQRS_INLINE_H */

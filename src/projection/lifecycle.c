@@ -1,0 +1,130 @@
+/*-------------------------------------------------------------------------
+ *
+ * lifecycle.c
+ *		cqrs_pause(), cqrs_resume() and cqrs_drop_projection().
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/projection/lifecycle.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "base/plans.h"
+#include "event/cursor.h"
+#include "projection/build.h"
+#include "projection/inline.h"
+#include "projection/registry.h"
+#include "projection/tables.h"
+
+PG_FUNCTION_INFO_V1(cqrs_pause);
+PG_FUNCTION_INFO_V1(cqrs_resume);
+PG_FUNCTION_INFO_V1(cqrs_drop_projection);
+
+static CqrsProjection *lock_started(const char *name);
+static void delete_rows(const char *name);
+
+/*
+ * cqrs_pause(projection).  Does nothing when it is paused already.
+ *
+ * It does not wait for a batch under way, which may be in a transaction that
+ * lasts; that batch still counts, and the next one does not happen.
+ */
+Datum
+cqrs_pause(PG_FUNCTION_ARGS)
+{
+	CqrsProjection *projection = lock_started(cqrs_arg_string(fcinfo, 0, "projection"));
+
+	if (projection->state == CQRS_PROJECTION_PAUSED)
+		PG_RETURN_VOID();
+	if (projection->is_inline && projection->state == CQRS_PROJECTION_RUNNING)
+		cqrs_inline_end(projection);
+	cqrs_projection_set_state(projection, CQRS_PROJECTION_PAUSED);
+	PG_RETURN_VOID();
+}
+
+/*
+ * cqrs_resume(projection).  Does nothing when it is running already.
+ */
+Datum
+cqrs_resume(PG_FUNCTION_ARGS)
+{
+	CqrsProjection *projection = lock_started(cqrs_arg_string(fcinfo, 0, "projection"));
+
+	if (projection->state == CQRS_PROJECTION_RUNNING)
+		PG_RETURN_VOID();
+	cqrs_projection_set_state(projection, CQRS_PROJECTION_RUNNING);
+	if (projection->is_inline)
+		cqrs_inline_begin(projection);
+	PG_RETURN_VOID();
+}
+
+/*
+ * cqrs_drop_projection(projection).  Waits for a batch under way.
+ */
+Datum
+cqrs_drop_projection(PG_FUNCTION_ARGS)
+{
+	char	   *name = cqrs_arg_string(fcinfo, 0, "projection");
+	CqrsProjection *projection = cqrs_projection_get_own(name);
+
+	if (cqrs_build_is_busy(name))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("cannot drop projection \"%s\" because it is being applied in this session",
+						name)));
+	if (projection->is_inline)
+		cqrs_inline_lock();
+	if (projection->live_build != 0)
+		cqrs_build_lock(name, projection->live_build);
+	projection = cqrs_projection_lock_own(name);
+
+	if (projection->live_build != 0)
+	{
+		cqrs_tables_drop(projection, projection->live_build);
+		cqrs_cursor_drop(cqrs_build_name(name, projection->live_build));
+	}
+	delete_rows(name);
+	PG_RETURN_VOID();
+}
+
+/*
+ * Locks a projection that is not a draft.
+ */
+static CqrsProjection *
+lock_started(const char *name)
+{
+	CqrsProjection *projection = cqrs_projection_get_own(name);
+
+	if (projection->is_inline)
+		cqrs_inline_lock();
+	projection = cqrs_projection_lock_own(name);
+	if (projection->state == CQRS_PROJECTION_DRAFT)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("projection \"%s\" has not been started", name),
+				 errhint("Use cqrs_start().")));
+	return projection;
+}
+
+static void
+delete_rows(const char *name)
+{
+	Datum		values[3] = {CStringGetTextDatum(name)};
+	bool		nulls[3] = {false, true, true};
+
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_DELETE_PARKED, values, nulls);
+	cqrs_plan_execute(CQRS_PLAN_DELETE_RULES, values, nulls);
+	cqrs_plan_execute(CQRS_PLAN_DELETE_BUILDS, values, nulls);
+	cqrs_plan_execute(CQRS_PLAN_DELETE_PROJECTION, values, nulls);
+	SPI_finish();
+}

@@ -1,0 +1,399 @@
+/*-------------------------------------------------------------------------
+ *
+ * registry.c
+ *		Which projections there are: rows of cqrs.projection and cqrs.rule.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/projection/registry.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/syscache.h"
+
+#include "base/compat.h"
+#include "base/plans.h"
+#include "projection/engine.h"
+#include "projection/registry.h"
+
+/* columns of a projection, in the order of PROJECTION_COLUMNS in plans.c */
+enum
+{
+	COL_NAME = 1,
+	COL_OWNER,
+	COL_READ_SCHEMA,
+	COL_ON_ERROR,
+	COL_MODE,
+	COL_STATE,
+	COL_LIVE_BUILD,
+	COL_NEXT_BUILD,
+	COL_LAST_ERROR,
+	COL_DRAFT
+};
+
+static const char *const state_names[] = {
+	[CQRS_PROJECTION_DRAFT] = "draft",
+	[CQRS_PROJECTION_RUNNING] = "running",
+	[CQRS_PROJECTION_PAUSED] = "paused",
+	[CQRS_PROJECTION_STOPPED] = "stopped",
+};
+
+static const char *const on_error_names[] = {
+	[CQRS_ON_ERROR_PARK] = "park",
+	[CQRS_ON_ERROR_SKIP] = "skip",
+	[CQRS_ON_ERROR_STOP] = "stop",
+};
+
+static CqrsProjection *read_projection(CqrsPlanId plan, const char *name);
+static CqrsProjection *row_to_projection(void);
+static CqrsRuleDef *row_to_rule(uint64 row, const char *projection);
+static void check_handler(const char *projection, const char *signature, const char *owner);
+static char *get_string(uint64 row, int column);
+static int32 get_number(uint64 row, int column);
+static void require_existence(const CqrsProjection *projection, const char *name);
+static void require_membership(const CqrsProjection *projection);
+
+/*
+ * NULL when there is no such projection.
+ */
+CqrsProjection *
+cqrs_projection_find(const char *name)
+{
+	return read_projection(CQRS_PLAN_FIND_PROJECTION, name);
+}
+
+CqrsProjection *
+cqrs_projection_get(const char *name)
+{
+	CqrsProjection *projection = cqrs_projection_find(name);
+
+	require_existence(projection, name);
+	return projection;
+}
+
+/*
+ * Until the end of the transaction nobody else changes the projection.
+ */
+CqrsProjection *
+cqrs_projection_lock(const char *name)
+{
+	CqrsProjection *projection = read_projection(CQRS_PLAN_LOCK_PROJECTION, name);
+
+	require_existence(projection, name);
+	return projection;
+}
+
+/*
+ * The same for one who wants to change the projection, and has to be entitled
+ * to.  That is asked first: nobody waits, or makes others wait, for a
+ * projection that is none of his.
+ */
+CqrsProjection *
+cqrs_projection_lock_own(const char *name)
+{
+	require_membership(cqrs_projection_get(name));
+	return cqrs_projection_lock(name);
+}
+
+CqrsProjection *
+cqrs_projection_get_own(const char *name)
+{
+	CqrsProjection *projection = cqrs_projection_get(name);
+
+	require_membership(projection);
+	return projection;
+}
+
+/*
+ * The role that everything of the projection runs as.
+ */
+Oid
+cqrs_projection_role(const CqrsProjection *projection)
+{
+	Oid			role = get_role_oid(projection->owner, true);
+
+	if (!OidIsValid(role))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role \"%s\", which owns projection \"%s\", does not exist",
+						projection->owner, projection->name)));
+	return role;
+}
+
+/*
+ * May the current user do to the projection what its owner may?
+ */
+bool
+cqrs_projection_is_mine(const CqrsProjection *projection)
+{
+	Oid			role = get_role_oid(projection->owner, true);
+
+	return OidIsValid(role) ? has_privs_of_role(GetUserId(), role) : superuser();
+}
+
+/*
+ * Names of all projections that run, not inline, in order: who locks several does
+ * so in this order.
+ */
+List *
+cqrs_projection_running_async(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *result = NIL;
+
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_LIST_RUNNING, NULL, NULL);
+	MemoryContextSwitchTo(caller);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		result = lappend(result, get_string(row, 1));
+	SPI_finish();
+	return result;
+}
+
+/*
+ * List of CqrsRuleDef: the rules of a build, in their order.
+ */
+List *
+cqrs_projection_rules(const char *name, int32 build)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		values[2] = {CStringGetTextDatum(name), Int32GetDatum(build)};
+	List	   *result = NIL;
+
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_LIST_RULES, values, NULL);
+	MemoryContextSwitchTo(caller);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		result = lappend(result, row_to_rule(row, name));
+	SPI_finish();
+	return result;
+}
+
+/*
+ * The statements that create the tables of a build.
+ */
+char *
+cqrs_projection_tables(const char *name, int32 build)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		value = CStringGetTextDatum(name);
+	char	   *result = NULL;
+
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_LIST_BUILDS, &value, NULL);
+	MemoryContextSwitchTo(caller);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		if (get_number(row, 1) == build)
+			result = get_string(row, 2);
+	SPI_finish();
+
+	if (result == NULL)
+		elog(ERROR, "projection \"%s\" has no build %d", name, build);
+	return result;
+}
+
+/*
+ * All transitions of state go through here.
+ */
+void
+cqrs_projection_set_state(const CqrsProjection *projection, CqrsProjectionState state)
+{
+	Datum		values[2] = {CStringGetTextDatum(projection->name),
+	CStringGetTextDatum(state_names[state])};
+
+	Assert(state != CQRS_PROJECTION_DRAFT);
+	Assert(state == CQRS_PROJECTION_RUNNING || projection->state != CQRS_PROJECTION_DRAFT);
+
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_SET_STATE, values, NULL);
+	SPI_finish();
+}
+
+/*
+ * Remembers the last error of a projection.
+ */
+void
+cqrs_projection_set_error(const char *name, const char *error)
+{
+	Datum		values[2] = {CStringGetTextDatum(name), CStringGetTextDatum(error)};
+
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_SET_ERROR, values, NULL);
+	SPI_finish();
+}
+
+bool
+cqrs_projection_parse_on_error(const char *text, CqrsOnError *on_error)
+{
+	for (int i = 0; i < lengthof(on_error_names); i++)
+		if (strcmp(text, on_error_names[i]) == 0)
+		{
+			*on_error = (CqrsOnError) i;
+			return true;
+		}
+	return false;
+}
+
+/*
+ * The owner of a function that exists.
+ */
+Oid
+cqrs_function_owner(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+static CqrsProjection *
+read_projection(CqrsPlanId plan, const char *name)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		value = CStringGetTextDatum(name);
+	CqrsProjection *result = NULL;
+
+	SPI_connect();
+	if (cqrs_plan_execute(plan, &value, NULL) > 0)
+	{
+		MemoryContextSwitchTo(caller);
+		result = row_to_projection();
+	}
+	SPI_finish();
+	return result;
+}
+
+static CqrsProjection *
+row_to_projection(void)
+{
+	CqrsProjection *result = palloc0(sizeof(CqrsProjection));
+	char	   *state = get_string(0, COL_STATE);
+
+	result->name = get_string(0, COL_NAME);
+	result->owner = get_string(0, COL_OWNER);
+	result->read_schema = get_string(0, COL_READ_SCHEMA);
+	cqrs_projection_parse_on_error(get_string(0, COL_ON_ERROR), &result->on_error);
+	result->is_inline = strcmp(get_string(0, COL_MODE), "inline") == 0;
+	for (int i = 0; i < lengthof(state_names); i++)
+		if (strcmp(state, state_names[i]) == 0)
+			result->state = (CqrsProjectionState) i;
+	result->live_build = get_number(0, COL_LIVE_BUILD);
+	result->next_build = get_number(0, COL_NEXT_BUILD);
+	result->draft = get_number(0, COL_DRAFT);
+	result->last_error = get_string(0, COL_LAST_ERROR);
+	return result;
+}
+
+static CqrsRuleDef *
+row_to_rule(uint64 row, const char *projection)
+{
+	CqrsRuleDef *rule = palloc0(sizeof(CqrsRuleDef));
+	char	   *kind = get_string(row, 2);
+	Datum	   *types;
+	int			count;
+	bool		isnull;
+	Datum		array = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 3, &isnull);
+
+	rule->id = get_number(row, 1);
+	rule->text = get_string(row, 4);
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT,
+					  &types, NULL, &count);
+
+	if (strcmp(kind, "batch") == 0)
+	{
+		rule->kind = CQRS_RULE_BATCH;
+		for (int i = 0; i < count; i++)
+			rule->event_types = lappend(rule->event_types, TextDatumGetCString(types[i]));
+		return rule;
+	}
+	if (count != 1)
+		elog(ERROR, "rule %d of projection \"%s\" has %d event types", rule->id, projection, count);
+	rule->event_type = TextDatumGetCString(types[0]);
+	rule->kind = CQRS_RULE_SQL;
+	if (strcmp(kind, "function") == 0)
+	{
+		rule->kind = CQRS_RULE_FUNCTION;
+		check_handler(projection, rule->text, get_string(row, 5));
+	}
+	return rule;
+}
+
+/*
+ * A function is known by its signature.  When somebody else has put one of his
+ * own in its place, it is not the one that was registered.  That it exists is
+ * for the engine to check.
+ */
+static void
+check_handler(const char *projection, const char *signature, const char *owner)
+{
+	Oid			function = DatumGetObjectId(DirectFunctionCall1(to_regprocedure,
+																CStringGetTextDatum(signature)));
+
+	if (!OidIsValid(function) || owner == NULL)
+		return;
+	if (get_role_oid(owner, true) != cqrs_function_owner(function))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("function %s does not belong to \"%s\" any more", signature, owner),
+				 errdetail("It has been replaced, or has another owner, since it became a rule of projection \"%s\".",
+						   projection),
+				 errhint("Look at the function, and register it again if it is to be trusted.")));
+}
+
+/*
+ * In the current memory context; NULL for null.
+ */
+static char *
+get_string(uint64 row, int column)
+{
+	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+}
+
+/*
+ * 0 for null.
+ */
+static int32
+get_number(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+									  column, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+static void
+require_existence(const CqrsProjection *projection, const char *name)
+{
+	if (projection == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("projection \"%s\" does not exist", name)));
+}
+
+static void
+require_membership(const CqrsProjection *projection)
+{
+	if (!cqrs_projection_is_mine(projection))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of projection \"%s\"", projection->name)));
+}

@@ -1,0 +1,202 @@
+/*-------------------------------------------------------------------------
+ *
+ * replayable.c
+ *		Would a replay of the same events give the same rows?
+ *
+ * NOTES
+ *		A rule may call only what depends on its arguments and on the tables it
+ *		reads.  The declared volatility of a function decides, and that of the
+ *		functions behind operators, casts, and column defaults that get used.
+ *		Among the stable functions of PostgreSQL itself those are refused
+ *		that tell the time, the session, or the state of the server.  What
+ *		depends on session settings only (how a time is shown, say) is let
+ *		pass: rules always run with the same settings.
+ *
+ *		On the same walk we notice functions that are not PostgreSQL's own:
+ *		nobody knows which tables they look at.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/projection/replayable.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "mb/pg_wchar.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
+#include "base/compat.h"
+#include "base/errcodes.h"
+#include "projection/rule.h"
+
+typedef struct CheckContext
+{
+	CqrsRule   *rule;
+	Node	   *node;			/* the one we are in */
+	bool		calls_user_code;
+} CheckContext;
+
+/* stable functions that tell the time or the session, in C order */
+static const char *const refused_functions[] = {
+	"current_query",
+	"current_schema",
+	"current_schemas",
+	"current_setting",
+	"current_user",
+	"getpgusername",
+	"inet_client_addr",
+	"inet_client_port",
+	"inet_server_addr",
+	"inet_server_port",
+	"now",
+	"session_user",
+	"statement_timestamp",
+	"transaction_timestamp",
+	"txid_current",
+	"txid_current_if_assigned",
+	"txid_current_snapshot",
+};
+
+/* names with pg_ that say something about their argument only */
+static const char *const allowed_functions[] = {
+	"pg_collation_for",
+	"pg_column_size",
+	"pg_typeof",
+};
+
+static bool check_node(Node *node, void *context);
+static bool check_function(Oid function, void *context);
+static bool is_refused_stable(Oid function);
+static bool name_in(const char *name, const char *const *list, int n);
+static const char *hint_for(const char *name);
+static void refuse(CheckContext *context, const char *what, const char *why,
+				   const char *hint) pg_attribute_noreturn();
+
+/*
+ * Fails with QC006 if the statement cannot be replayed.  Says whether it calls
+ * functions that are not PostgreSQL's own.
+ */
+void
+cqrs_query_check_replayable(CqrsRule *rule, Query *query, bool *calls_user_code)
+{
+	CheckContext context = {rule, NULL, false};
+
+	query_tree_walker(query, check_node, &context, 0);
+	*calls_user_code = context.calls_user_code;
+}
+
+static bool
+check_node(Node *node, void *arg)
+{
+	CheckContext *context = (CheckContext *) arg;
+
+	if (node == NULL)
+		return false;
+
+	context->node = node;
+	if (IsA(node, SQLValueFunction))
+	{
+		SQLValueFunctionOp op = ((SQLValueFunction *) node)->op;
+
+		if (op <= SVFOP_LOCALTIMESTAMP_N)
+			refuse(context, "the current time", "It would be another one in a replay.",
+				   hint_for("now"));
+		refuse(context, "the current user, catalog or schema",
+			   "It may be another one in a replay.", hint_for("current_user"));
+	}
+	if (IsA(node, NextValueExpr))
+		refuse(context, "an identity column",
+			   "Its sequence would go on in a replay.", hint_for("nextval"));
+
+	check_functions_in_node(node, check_function, context);
+
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, check_node, context, 0);
+	return expression_tree_walker(node, check_node, context);
+}
+
+static bool
+check_function(Oid function, void *arg)
+{
+	CheckContext *context = (CheckContext *) arg;
+	char		volatility = func_volatile(function);
+	char	   *name;
+
+	if (function >= FirstNormalObjectId)
+		context->calls_user_code = true;
+	if (volatility == PROVOLATILE_IMMUTABLE ||
+		(volatility == PROVOLATILE_STABLE && !is_refused_stable(function)))
+		return false;
+
+	name = get_func_name(function);
+	refuse(context, psprintf("function %s()", name),
+		   volatility == PROVOLATILE_VOLATILE ?
+		   "The function is volatile: it may give something else in a replay." :
+		   "It may give something else in a replay.",
+		   hint_for(name));
+	return false;				/* keep compiler quiet */
+}
+
+static bool
+is_refused_stable(Oid function)
+{
+	char	   *name;
+
+	if (get_func_namespace(function) != PG_CATALOG_NAMESPACE)
+		return false;
+
+	name = get_func_name(function);
+	if (strncmp(name, "pg_", 3) == 0)
+		return !name_in(name, allowed_functions, lengthof(allowed_functions));
+	if (strncmp(name, "cqrs_", 5) == 0)
+		return true;
+	if (strcmp(name, "age") == 0)
+		return get_func_nargs(function) == 1;
+	return name_in(name, refused_functions, lengthof(refused_functions));
+}
+
+static bool
+name_in(const char *name, const char *const *list, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(name, list[i]) == 0)
+			return true;
+	return false;
+}
+
+static const char *
+hint_for(const char *name)
+{
+	if (strcmp(name, "now") == 0 || strcmp(name, "age") == 0 ||
+		strcmp(name, "timeofday") == 0 || strstr(name, "timestamp") != NULL)
+		return "Use event.recorded_at, the time at which the event was appended.";
+	if (strcmp(name, "nextval") == 0)
+		return "Use event.position, event.stream_id or event.version, or put the number into the event.";
+	if (strstr(name, "random") != NULL || strstr(name, "uuid") != NULL)
+		return "Put the value into the event when it is appended.";
+	if (strstr(name, "user") != NULL)
+		return "Use event.metadata, which tells who caused the event.";
+	return "Put the value into the event when it is appended, declare the function STABLE or IMMUTABLE if it is, or use a function as the rule.";
+}
+
+static void
+refuse(CheckContext *context, const char *what, const char *why, const char *hint)
+{
+	int			location = exprLocation(context->node);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_CQRS_NOT_REPLAYABLE),
+			 errmsg("rule cannot be replayed because it uses %s", what),
+			 location >= 0 ? errdetail_internal("%s", why) :
+			 errdetail("%s It comes from a column default or a view.", why),
+			 errhint("%s", hint),
+			 location >= 0 ?
+			 errposition(pg_mbstrlen_with_len(context->rule->text, location) + 1) : 0));
+}

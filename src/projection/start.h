@@ -1,0 +1,20 @@
+/*-------------------------------------------------------------------------
+ *
+ * start.h
+ *		From a draft to a build that events can be applied to.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/projection/start.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CQRS_START_H
+#define CQRS_START_H
+
+#include "projection/build.h"
+
+extern CqrsBuild *cqrs_start_build(const CqrsProjection *projection, int32 number);
+
+#endif							/* CQRS_START_H */

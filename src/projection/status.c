@@ -1,0 +1,88 @@
+/*-------------------------------------------------------------------------
+ *
+ * status.c
+ *		How a reader of the log is doing, for the status views.
+ *
+ * NOTES
+ *		Everybody who may watch calls this, so it runs no code of users and
+ *		takes no locks.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/projection/status.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/timestamp.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "event/cursor.h"
+#include "event/log.h"
+#include "event/reader.h"
+
+PG_FUNCTION_INFO_V1(cqrs_behind);
+
+/* beyond this many events, the number is an estimate */
+#define COUNT_EXACTLY 100000
+
+static int64 count_behind(const char *cursor, TimestampTz *oldest);
+
+/*
+ * cqrs.behind(cursor_name) -> (events, seconds): how many committed events are
+ * before the cursor, and the age of the oldest.  Nulls without such a cursor.
+ */
+Datum
+cqrs_behind(PG_FUNCTION_ARGS)
+{
+	char	   *name = cqrs_arg_string_or_null(fcinfo, 0);
+	TimestampTz oldest = GetCurrentTimestamp();
+	TimestampTz now = oldest;
+	CqrsCursor	cursor;
+	TupleDesc	desc;
+	Datum		values[2] = {0};
+	bool		nulls[2] = {true, true};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (name && cqrs_cursor_read(name, &cursor))
+	{
+		values[0] = Int64GetDatum(count_behind(name, &oldest));
+		values[1] = Float8GetDatum((double) (now - oldest) / USECS_PER_SEC);
+		nulls[0] = nulls[1] = false;
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+/*
+ * Where there are very many, the positions that have been drawn since tell how
+ * many more there are at most.
+ */
+static int64
+count_behind(const char *cursor, TimestampTz *oldest)
+{
+	CqrsReader *reader = cqrs_reader_peek(cursor);
+	TupleTableSlot *event;
+	int64		count = 0;
+	int64		position = 0;
+	bool		isnull;
+
+	while (count < COUNT_EXACTLY && (event = cqrs_reader_next(reader)) != NULL)
+	{
+		TimestampTz at = DatumGetTimestampTz(slot_getattr(event, EVENT_RECORDED_AT, &isnull));
+
+		position = DatumGetInt64(slot_getattr(event, EVENT_POSITION, &isnull));
+		*oldest = Min(*oldest, at);
+		count++;
+	}
+	cqrs_reader_close(reader);
+	if (count == COUNT_EXACTLY)
+		count += Max(cqrs_log_last_drawn() - position, 0);
+	return count;
+}

@@ -1,0 +1,23 @@
+/*-------------------------------------------------------------------------
+ *
+ * tables.h
+ *		What exists of a build in the database: its schema, tables and views.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/projection/tables.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CQRS_TABLES_H
+#define CQRS_TABLES_H
+
+#include "projection/registry.h"
+
+extern char *cqrs_build_name(const char *projection, int32 number);
+extern void cqrs_tables_create(const CqrsProjection *projection, int32 number, Oid role);
+extern List *cqrs_views_create(const CqrsProjection *projection, int32 number, Oid role);
+extern void cqrs_tables_drop(const CqrsProjection *projection, int32 number);
+
+#endif							/* CQRS_TABLES_H */
