@@ -239,7 +239,7 @@ CREATE VIEW cqrs.projection_status AS
 	  FROM cqrs.projection p
 	  LEFT JOIN LATERAL (
 			SELECT h.events, h.seconds
-			  FROM cqrs.behind(p.name OPERATOR(pg_catalog.||) '$' OPERATOR(pg_catalog.||) p.live_build::text) h
+			  FROM cqrs.behind(p.name OPERATOR(pg_catalog.||) '$' OPERATOR(pg_catalog.||) p.live_build::pg_catalog.text) h
 			 WHERE p.live_build IS NOT NULL
 			   AND NOT (p.mode OPERATOR(pg_catalog.=) 'inline' AND p.state OPERATOR(pg_catalog.=) 'running')) b ON true;
 REVOKE ALL ON TABLE cqrs.projection_status FROM PUBLIC;

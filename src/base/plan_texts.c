@@ -32,12 +32,12 @@
 
 const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 	[CQRS_PLAN_BUILD_RELATIONS] = {
-		"SELECT c.relname::text FROM pg_catalog.pg_class c "
+		"SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c "
 		"WHERE c.relnamespace OPERATOR(pg_catalog.=) $1 "
-		"AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::\"char\"[]) "
+		"AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::pg_catalog.\"char\"[]) "
 		"AND NOT c.relispartition "
-		"AND pg_catalog.left(c.relname::text, 1) OPERATOR(pg_catalog.<>) '_' "
-		"ORDER BY c.relname::text COLLATE pg_catalog.\"C\"",
+		"AND pg_catalog.left(c.relname::pg_catalog.text, 1) OPERATOR(pg_catalog.<>) '_' "
+		"ORDER BY c.relname::pg_catalog.text COLLATE pg_catalog.\"C\"",
 		SPI_OK_SELECT, 1, {OIDOID}
 	},
 	[CQRS_PLAN_BUILD_VIEWS] = {
@@ -51,7 +51,7 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"WHERE t.relnamespace OPERATOR(pg_catalog.=) $1 "
 		"AND v.relnamespace OPERATOR(pg_catalog.=) $2 "
 		"AND v.relkind OPERATOR(pg_catalog.=) 'v' "
-		"AND v.relname::text OPERATOR(pg_catalog.=) ANY (SELECT pg_catalog.unnest(b.views) FROM cqrs.build b "
+		"AND v.relname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (SELECT pg_catalog.unnest(b.views) FROM cqrs.build b "
 		"WHERE b.projection OPERATOR(pg_catalog.=) $3 AND b.number OPERATOR(pg_catalog.=) $4)",
 		SPI_OK_SELECT, 4, {OIDOID, OIDOID, TEXTOID, INT4OID}
 	},
@@ -63,7 +63,7 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		SPI_OK_UPDATE, 6, {TEXTOID, INT4OID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID}
 	},
 	[CQRS_PLAN_DEFERRABLE_CONSTRAINTS] = {
-		"SELECT DISTINCT c.conname::text FROM pg_catalog.pg_constraint c "
+		"SELECT DISTINCT c.conname::pg_catalog.text FROM pg_catalog.pg_constraint c "
 		"WHERE c.connamespace OPERATOR(pg_catalog.=) $1 AND c.condeferrable",
 		SPI_OK_SELECT, 1, {OIDOID}
 	},

@@ -46,6 +46,21 @@ cqrs_plan_execute(CqrsPlanId id, Datum *values, const bool *nulls)
 	return SPI_processed;
 }
 
+/*
+ * Prepares a statement that was put together at run time, out of qualified and
+ * quoted names.  It runs as whoever executes it.  The caller frees the plan.
+ */
+SPIPlanPtr
+cqrs_plan_generated(const char *sql, int nargs, Oid *argtypes)
+{
+	SPIPlanPtr	plan = SPI_prepare(sql, nargs, argtypes);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+	SPI_keepplan(plan);
+	return plan;
+}
+
 static SPIPlanPtr
 get_plan(CqrsPlanId id)
 {
