@@ -69,7 +69,7 @@ static void forget(CqrsRegistry *registry);
 static void free_registered(CqrsRegistered *registered);
 static bool read_row(CqrsRegistry *registry, const char *name, CqrsHandlerName *handler);
 static CqrsRegistered *look_up(CqrsRegistry *registry, const char *name);
-static void unknown(CqrsRegistry *registry, const char *name) pg_attribute_noreturn();
+pg_noreturn static void unknown(CqrsRegistry *registry, const char *name);
 static Datum call_function(FmgrInfo *function, Datum argument, bool has_argument, bool *isnull);
 
 /*

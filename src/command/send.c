@@ -64,7 +64,7 @@ static char *result_text(CqrsRegistered *registered, Datum result);
 static int64 microseconds_since(instr_time start);
 static void reject(ErrorData *error, CqrsOutcome *outcome);
 static bool is_rejection(int sqlstate);
-static void raise_rejection(const CqrsOutcome *outcome) pg_attribute_noreturn();
+pg_noreturn static void raise_rejection(const CqrsOutcome *outcome);
 
 void
 cqrs_command_send(const CqrsCommand *command, bool may_reject,

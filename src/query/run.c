@@ -76,7 +76,7 @@ typedef struct Work
 
 static void begin_work(Work *work);
 static int64 end_work(const Work *work);
-static void fail_work(const Work *work, const text *name) pg_attribute_noreturn();
+pg_noreturn static void fail_work(const Work *work, const text *name);
 static Datum get_argument(CqrsRegistered *query, text *name, Jsonb *params);
 static SPIPlanPtr get_plan(CqrsRegistered *query, int which);
 static char *plan_text(CqrsRegistered *query, int which);
