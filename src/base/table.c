@@ -53,7 +53,6 @@
 
 static bool next_version(Relation rel, IndexScanDesc scan, Snapshot snapshot,
 						 TupleTableSlot *slot);
-static bool row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot);
 static bool key_matches(TupleTableSlot *slot, text *key);
 pg_noreturn static void serialization_failure(void);
 
@@ -205,6 +204,20 @@ cqrs_table_end(CqrsTable *table)
 }
 
 /*
+ * Is the row with this key at that place, and alive for us?
+ */
+bool
+cqrs_row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot)
+{
+	if (!ItemPointerIsValid(tid) ||
+		ItemPointerGetBlockNumber(tid) >= RelationGetNumberOfBlocks(rel))
+		return false;
+	if (!table_tuple_fetch_row_version(rel, tid, SnapshotSelf, slot))
+		return false;
+	return key_matches(slot, key);
+}
+
+/*
  * Finds the newest version of the row with this key, committed or our own, and
  * waits for whoever is inserting it.  When somebody else is changing the row,
  * "updater" says who; else it is invalid.
@@ -221,7 +234,7 @@ cqrs_row_find(Relation rel, text *key, ItemPointer hint, TupleTableSlot *slot,
 
 	Assert(TTS_IS_BUFFERTUPLE(slot));
 	*updater = InvalidTransactionId;
-	if (hint && row_at(rel, key, hint, slot))
+	if (hint && cqrs_row_at(rel, key, hint, slot))
 		return true;
 
 	ScanKeyInit(&skey, 1, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(key));
@@ -388,20 +401,6 @@ next_version(Relation rel, IndexScanDesc scan, Snapshot snapshot, TupleTableSlot
 		CHECK_FOR_INTERRUPTS();
 	}
 	return false;
-}
-
-/*
- * Is the row with this key at that place, and alive for us?
- */
-static bool
-row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot)
-{
-	if (!ItemPointerIsValid(tid) ||
-		ItemPointerGetBlockNumber(tid) >= RelationGetNumberOfBlocks(rel))
-		return false;
-	if (!table_tuple_fetch_row_version(rel, tid, SnapshotSelf, slot))
-		return false;
-	return key_matches(slot, key);
 }
 
 static bool

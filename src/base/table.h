@@ -43,6 +43,7 @@ extern void cqrs_table_insert_many(CqrsTable *table, TupleTableSlot **slots, int
 extern bool cqrs_table_insert_unless_exists(CqrsTable *table);
 extern void cqrs_table_end(CqrsTable *table);
 
+extern bool cqrs_row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot);
 extern bool cqrs_row_find(Relation rel, text *key, ItemPointer hint,
 						  TupleTableSlot *slot, TransactionId *updater);
 extern bool cqrs_row_find_by(Relation rel, ScanKeyData *keys, int nkeys,
