@@ -7,11 +7,18 @@ MODULE_big = cqrs
 OBJS = \
 	src/base/args.o \
 	src/base/guc.o \
+	src/base/handler.o \
 	src/base/identity.o \
 	src/base/names.o \
+	src/base/plan_texts.o \
 	src/base/plans.o \
+	src/base/registry.o \
+	src/base/rights.o \
+	src/base/shmem.o \
 	src/base/table.o \
 	src/base/triggers.o \
+	src/base/uuid.o \
+	src/stats/counters.o \
 	src/event/after.o \
 	src/event/append.o \
 	src/event/append_sql.o \
@@ -32,6 +39,12 @@ OBJS = \
 	src/event/reader.o \
 	src/event/snapshot.o \
 	src/event/stream.o \
+	src/event/token.o \
+	src/command/frame.o \
+	src/command/ledger.o \
+	src/command/registry.o \
+	src/command/send.o \
+	src/command/send_sql.o \
 	src/projection/analyze.o \
 	src/projection/apply.o \
 	src/projection/attempt.o \
@@ -68,13 +81,20 @@ OBJS = \
 	src/projection/statement.o \
 	src/projection/status.o \
 	src/projection/tables.o \
+	src/query/query_sql.o \
+	src/query/registry.o \
+	src/query/run.o \
 	src/cqrs.o
 
 # The install script is built from these parts, in this order.
 SQL_PARTS = \
 	sql/install/header.sql \
 	sql/install/event.sql \
-	sql/install/projection.sql
+	sql/install/command.sql \
+	sql/install/projection.sql \
+	sql/install/query.sql \
+	sql/install/stats.sql \
+	sql/install/rights.sql
 
 DATA_built = sql/cqrs--$(EXTVERSION).sql
 DATA = $(wildcard sql/cqrs--*--*.sql)

@@ -21,9 +21,11 @@ bench_server() {
 	trap bench_stop EXIT
 
 	copy_tree "$BENCH_TOP" "$BENCH_DIR/src"
-	make -s -C "$BENCH_DIR/src" PG_CONFIG="$bin/pg_config" install DESTDIR="$BENCH_DIR/stage" >"$BENCH_DIR/build.log" 2>&1 &&
-		make -s -C "$BENCH_DIR/src/test/module" PG_CONFIG="$bin/pg_config" install DESTDIR="$BENCH_DIR/stage" >>"$BENCH_DIR/build.log" 2>&1 ||
-		die "the build failed: see $BENCH_DIR/build.log"
+	local part
+	for part in "$BENCH_DIR/src" "$BENCH_DIR"/src/test/module; do
+		make -s -C "$part" PG_CONFIG="$bin/pg_config" install DESTDIR="$BENCH_DIR/stage" >>"$BENCH_DIR/build.log" 2>&1 ||
+			die "the build failed: see $BENCH_DIR/build.log"
+	done
 	chown -R "$(server_user)" "$BENCH_DIR"
 
 	forget_pg_environment

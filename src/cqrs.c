@@ -16,9 +16,13 @@
 
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/shmem.h"
+#include "command/registry.h"
 #include "event/event_type.h"
 #include "projection/build.h"
 #include "projection/inline.h"
+#include "query/registry.h"
+#include "stats/counters.h"
 
 #ifdef PG_MODULE_MAGIC_EXT
 PG_MODULE_MAGIC_EXT(.name = "cqrs", .version = CQRS_VERSION);
@@ -32,7 +36,11 @@ void
 _PG_init(void)
 {
 	cqrs_guc_init();
+	cqrs_counters_init();
 	cqrs_event_type_init();
+	cqrs_command_init();
 	cqrs_build_init();
 	cqrs_inline_init();
+	cqrs_query_init();
+	cqrs_shmem_init();
 }

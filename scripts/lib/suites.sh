@@ -40,11 +40,12 @@ suite_build() {
 		build_make "$SRC" -s install WERROR=1 ASSERTIONS=1 DESTDIR="$STAGE" || return
 	say "built and installed with $(cc --version | head -n 1)"
 
-	if [[ -e $SRC/test/module/Makefile ]]; then
-		build_make "$SRC/test/module" -s WERROR=1 ASSERTIONS=1 &&
-			build_make "$SRC/test/module" -s install WERROR=1 ASSERTIONS=1 DESTDIR="$STAGE" || return
-		say "built and installed the test module"
-	fi
+	local module
+	for module in "$SRC"/test/*/Makefile; do
+		[[ -e $module ]] || continue
+		build_make "${module%/*}" -s WERROR=1 ASSERTIONS=1 &&
+			build_make "${module%/*}" -s install WERROR=1 ASSERTIONS=1 DESTDIR="$STAGE" || return
+	done
 }
 
 find_clang() {

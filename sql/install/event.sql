@@ -4,10 +4,10 @@
 -- Incarnations.  An event's xid means something only in the database in which
 -- it was written.  Events beyond "after_position" were written in the database
 -- that the row names; the row is added by the first append after a restore, an
--- upgrade or a copy.
+-- upgrade or a copy.  First appends at the same time add equal rows.
 --
 CREATE TABLE cqrs.incarnation (
-	id integer NOT NULL CONSTRAINT incarnation_pkey PRIMARY KEY,
+	id integer NOT NULL,
 	system_identifier bigint NOT NULL,
 	database oid NOT NULL,
 	after_position bigint NOT NULL,

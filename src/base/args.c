@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * args.c
- *		Arguments of SQL functions that must not be null.
+ *		Arguments of SQL functions.
  *
  * NOTES
  *		Our functions are not declared STRICT: a null argument is a mistake
@@ -76,4 +76,21 @@ cqrs_arg_strings(FunctionCallInfo fcinfo, int arg, const char *name)
 		result = lappend(result, TextDatumGetCString(elements[i]));
 	}
 	return result;
+}
+
+/*
+ * A timeout in microseconds.  Months have 30 days, and what is too long is as
+ * good as for ever.
+ */
+int64
+cqrs_arg_timeout(Interval *timeout)
+{
+	double		seconds;
+
+	seconds = timeout->time / 1000000.0 + (timeout->month * 30.0 + timeout->day) * 86400.0;
+	if (seconds < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("timeout must not be negative")));
+	return (int64) (Min(seconds, 1e9) * 1000000.0);
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * args.h
- *		Arguments of SQL functions that must not be null.
+ *		Arguments of SQL functions.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -15,10 +15,12 @@
 
 #include "fmgr.h"
 #include "nodes/pg_list.h"
+#include "utils/timestamp.h"
 
 extern void cqrs_arg_require(FunctionCallInfo fcinfo, int arg, const char *name);
 extern char *cqrs_arg_string(FunctionCallInfo fcinfo, int arg, const char *name);
 extern char *cqrs_arg_string_or_null(FunctionCallInfo fcinfo, int arg);
 extern List *cqrs_arg_strings(FunctionCallInfo fcinfo, int arg, const char *name);
+extern int64 cqrs_arg_timeout(Interval *timeout);
 
 #endif							/* CQRS_ARGS_H */

@@ -132,18 +132,22 @@ cqrs_require_type_usage(Oid type)
 		aclcheck_error_type(result, type);
 }
 
-/* The same for functions. */
+static inline bool
+cqrs_may_execute(Oid function, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#else
+	return pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#endif
+}
+
+/* The same, and complains. */
 static inline void
 cqrs_require_function_execute(Oid function)
 {
-#if PG_VERSION_NUM >= 160000
-	AclResult	result = object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE);
-#else
-	AclResult	result = pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
-#endif
-
-	if (result != ACLCHECK_OK)
-		aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
+	if (!cqrs_may_execute(function, GetUserId()))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FUNCTION, get_func_name(function));
 }
 
 /* The same for creating something in a schema. */

@@ -12,6 +12,8 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "utils/guc.h"
 
 #include "base/guc.h"
@@ -19,6 +21,7 @@
 int			cqrs_batch_max_bytes = 16 * 1024;
 int			cqrs_batch_max_events = 10000;
 int			cqrs_batch_max_time = 1000;
+int			cqrs_ledger_retention = 7 * 24 * 60;
 int			cqrs_max_event_size = 256 * 1024;
 
 void
@@ -67,6 +70,22 @@ cqrs_guc_init(void)
 							1000, 1, 60 * 60 * 1000,
 							PGC_USERSET,
 							GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	/*
+	 * How long the ledger remembers commands, and so how long a client may
+	 * send the same command id again and get the first outcome: longer than
+	 * any client, queue or operator will try.  Older rows are removed in small
+	 * batches by a worker, or by cqrs_prune_ledger(); a row takes about 200
+	 * bytes.  -1 keeps them for ever.
+	 */
+	DefineCustomIntVariable("cqrs.ledger_retention",
+							"Sets how long the ledger of commands keeps its rows.",
+							"-1 keeps them for ever.",
+							&cqrs_ledger_retention,
+							7 * 24 * 60, -1, INT_MAX,
+							PGC_SIGHUP,
+							GUC_UNIT_MIN,
 							NULL, NULL, NULL);
 
 	/*

@@ -16,6 +16,7 @@
 extern int	cqrs_batch_max_bytes;	/* kilobytes */
 extern int	cqrs_batch_max_events;
 extern int	cqrs_batch_max_time;	/* milliseconds */
+extern int	cqrs_ledger_retention;	/* minutes; -1: for ever */
 extern int	cqrs_max_event_size;	/* kilobytes */
 
 extern void cqrs_guc_init(void);

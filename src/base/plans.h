@@ -20,15 +20,20 @@ typedef enum CqrsPlanId
 	CQRS_PLAN_CHANGE_RULE,
 	CQRS_PLAN_DEFERRABLE_CONSTRAINTS,
 	CQRS_PLAN_DELETE_BUILDS,
+	CQRS_PLAN_DELETE_COMMAND,
 	CQRS_PLAN_DELETE_CURSOR,
+	CQRS_PLAN_DELETE_LEDGER,
 	CQRS_PLAN_DELETE_PARKED,
 	CQRS_PLAN_DELETE_PROJECTION,
+	CQRS_PLAN_DELETE_QUERY,
 	CQRS_PLAN_DELETE_RULES,
 	CQRS_PLAN_DELETE_RULES_OF_TYPE,
 	CQRS_PLAN_FIND_PROJECTION,
 	CQRS_PLAN_INSERT_BUILD,
+	CQRS_PLAN_INSERT_COMMAND,
 	CQRS_PLAN_INSERT_EVENT_TYPE,
 	CQRS_PLAN_INSERT_PROJECTION,
+	CQRS_PLAN_INSERT_QUERY,
 	CQRS_PLAN_INSERT_RULE,
 	CQRS_PLAN_LIST_BUILDS,
 	CQRS_PLAN_LIST_RULES,
@@ -43,6 +48,9 @@ typedef enum CqrsPlanId
 	CQRS_PLAN_COUNT				/* must be last */
 } CqrsPlanId;
 
+struct _SPI_plan;
+
+extern struct _SPI_plan *cqrs_plan_generated(const char *sql, int nargs, Oid *argtypes);
 extern uint64 cqrs_plan_execute(CqrsPlanId id, Datum *values, const bool *nulls);
 extern void cqrs_plan_run(const char *sql);
 

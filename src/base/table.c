@@ -53,7 +53,6 @@
 
 static bool next_version(Relation rel, IndexScanDesc scan, Snapshot snapshot,
 						 TupleTableSlot *slot);
-static bool row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot);
 static bool key_matches(TupleTableSlot *slot, text *key);
 pg_noreturn static void serialization_failure(void);
 
@@ -205,6 +204,20 @@ cqrs_table_end(CqrsTable *table)
 }
 
 /*
+ * Is the row with this key at that place, and alive for us?
+ */
+bool
+cqrs_row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot)
+{
+	if (!ItemPointerIsValid(tid) ||
+		ItemPointerGetBlockNumber(tid) >= RelationGetNumberOfBlocks(rel))
+		return false;
+	if (!table_tuple_fetch_row_version(rel, tid, SnapshotSelf, slot))
+		return false;
+	return key_matches(slot, key);
+}
+
+/*
  * Finds the newest version of the row with this key, committed or our own, and
  * waits for whoever is inserting it.  When somebody else is changing the row,
  * "updater" says who; else it is invalid.
@@ -217,26 +230,36 @@ bool
 cqrs_row_find(Relation rel, text *key, ItemPointer hint, TupleTableSlot *slot,
 			  TransactionId *updater)
 {
-	Relation	index;
 	ScanKeyData skey;
-	SnapshotData dirty;
-	bool		found;
 
 	Assert(TTS_IS_BUFFERTUPLE(slot));
 	*updater = InvalidTransactionId;
-	if (hint && row_at(rel, key, hint, slot))
+	if (hint && cqrs_row_at(rel, key, hint, slot))
 		return true;
 
-	index = index_open(cqrs_primary_key(rel), AccessShareLock);
 	ScanKeyInit(&skey, 1, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(key));
-	skey.sk_collation = index->rd_indcollation[0];
+	skey.sk_collation = C_COLLATION_OID;
+	return cqrs_row_find_by(rel, &skey, 1, slot, updater);
+}
+
+/*
+ * The same for any primary key.
+ */
+bool
+cqrs_row_find_by(Relation rel, ScanKeyData *keys, int nkeys, TupleTableSlot *slot,
+				 TransactionId *updater)
+{
+	Relation	index = index_open(cqrs_primary_key(rel), AccessShareLock);
+	SnapshotData dirty;
+	bool		found;
+
 	InitDirtySnapshot(dirty);
 
 	for (;;)
 	{
-		IndexScanDesc scan = cqrs_index_beginscan(rel, index, &dirty, 1);
+		IndexScanDesc scan = cqrs_index_beginscan(rel, index, &dirty, nkeys);
 
-		index_rescan(scan, &skey, 1, NULL, 0);
+		index_rescan(scan, keys, nkeys, NULL, 0);
 		found = next_version(rel, scan, &dirty, slot);
 		index_endscan(scan);
 
@@ -251,8 +274,7 @@ cqrs_row_find(Relation rel, text *key, ItemPointer hint, TupleTableSlot *slot,
 		InitDirtySnapshot(dirty);
 	}
 
-	if (found)
-		*updater = dirty.xmax;
+	*updater = found ? dirty.xmax : InvalidTransactionId;
 	index_close(index, NoLock);
 	return found;
 }
@@ -379,20 +401,6 @@ next_version(Relation rel, IndexScanDesc scan, Snapshot snapshot, TupleTableSlot
 		CHECK_FOR_INTERRUPTS();
 	}
 	return false;
-}
-
-/*
- * Is the row with this key at that place, and alive for us?
- */
-static bool
-row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot)
-{
-	if (!ItemPointerIsValid(tid) ||
-		ItemPointerGetBlockNumber(tid) >= RelationGetNumberOfBlocks(rel))
-		return false;
-	if (!table_tuple_fetch_row_version(rel, tid, SnapshotSelf, slot))
-		return false;
-	return key_matches(slot, key);
 }
 
 static bool

@@ -13,6 +13,7 @@
 #ifndef CQRS_TABLE_H
 #define CQRS_TABLE_H
 
+#include "access/skey.h"
 #include "executor/executor.h"
 #include "executor/tuptable.h"
 #include "storage/itemptr.h"
@@ -42,8 +43,11 @@ extern void cqrs_table_insert_many(CqrsTable *table, TupleTableSlot **slots, int
 extern bool cqrs_table_insert_unless_exists(CqrsTable *table);
 extern void cqrs_table_end(CqrsTable *table);
 
+extern bool cqrs_row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot);
 extern bool cqrs_row_find(Relation rel, text *key, ItemPointer hint,
 						  TupleTableSlot *slot, TransactionId *updater);
+extern bool cqrs_row_find_by(Relation rel, ScanKeyData *keys, int nkeys,
+							 TupleTableSlot *slot, TransactionId *updater);
 extern void cqrs_row_require_visible(Relation rel, TupleTableSlot *slot);
 extern bool cqrs_row_lock(Relation rel, text *key, ItemPointer hint,
 						  TupleTableSlot *slot);

@@ -48,6 +48,7 @@
 #include "event/log.h"
 #include "event/payload.h"
 #include "event/stream.h"
+#include "event/token.h"
 
 /* how many rows one write to the table takes at most */
 #define CHUNK 256
@@ -95,6 +96,7 @@ cqrs_append_events(const CqrsAppend *append)
 	common.command_id = cause ? &cause->command_id : NULL;
 	common.recorded_at = GetCurrentTimestamp();
 	insert_events(append, &common, schema_versions, last_version);
+	cqrs_token_note(common.xid);
 
 	/* the next append may be in the same statement, and must see this one */
 	CommandCounterIncrement();

@@ -11,9 +11,15 @@
  *		is divided by position into incarnations.
  *
  *		The row of a new incarnation is added by the first append, in its own
- *		transaction and under a lock that other appends wait for, so no event
- *		can be visible without the row that it belongs to.  Readers never add
- *		one: they may be at work while a dump is still being loaded.
+ *		transaction, so no event is visible without the row that it belongs to.
+ *		Another append that does not see that row yet adds its own, rather than
+ *		wait for a transaction that may stay open: as no event of the new
+ *		incarnation is visible to either of the two, both find the same last
+ *		position, and the rows say the same.  Equal rows count as one.
+ *
+ *		A restore that is still copying events must not be overtaken; it is
+ *		the one thing that a first append waits for.  Readers never add a row:
+ *		they may be at work while a dump is being loaded.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -30,7 +36,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -53,6 +59,9 @@ enum
 /* the event table for which we have seen our incarnation's committed row */
 static Oid	settled_event_table = InvalidOid;
 
+/* the id of our incarnation, as the last append of this session saw it */
+static int32 current_id = 0;
+
 typedef struct LastRow
 {
 	int32		id;				/* 0 when there is none */
@@ -61,7 +70,9 @@ typedef struct LastRow
 } LastRow;
 
 static LastRow read_last(Relation rel, Snapshot snapshot);
-static void add_incarnation(Relation event, int32 last_id);
+static void wait_for_restore(Relation rel, Relation event);
+static bool contains(const VirtualTransactionId *list, VirtualTransactionId vxid);
+static int32 add_incarnation(int64 last_event, int32 last_id);
 static void add_row(int32 id, uint64 system_identifier, Oid database, int64 after_position);
 static bool names_this_database(TupleTableSlot *slot);
 static int64 get_int64(TupleTableSlot *slot, int column);
@@ -101,9 +112,8 @@ cqrs_incarnation_read(int32 id, Snapshot snapshot, CqrsIncarnation *result)
 }
 
 /*
- * Called by an append before it draws a position, and before it locks the
- * log: sees to it that the last incarnation is this database.  Costs nothing
- * but for the first time.
+ * Called by an append before it draws a position: sees to it that the last
+ * incarnation is this database.  Costs nothing but for the first time.
  */
 void
 cqrs_incarnation_ensure(Oid event_oid)
@@ -118,26 +128,35 @@ cqrs_incarnation_ensure(Oid event_oid)
 	last = read_last(rel, GetLatestSnapshot());
 	if (last.id == 0 || !last.is_here)
 	{
-		/*
-		 * One transaction adds the row and the others wait for its end.  The
-		 * lock on the log waits for a restore that is still copying into it.
-		 */
-		Relation	event;
+		Relation	event = table_open(event_oid, AccessShareLock);
+		Snapshot	snapshot;
 
-		LockRelationOid(RelationGetRelid(rel), ShareRowExclusiveLock);
-		event = table_open(event_oid, ShareRowExclusiveLock);
-		last = read_last(rel, GetLatestSnapshot());
+		wait_for_restore(rel, event);
+		snapshot = RegisterSnapshot(GetLatestSnapshot());
+		last = read_last(rel, snapshot);
 		if (last.id == 0 || !last.is_here)
 		{
-			add_incarnation(event, last.id);
+			last.id = add_incarnation(cqrs_log_last_position(event, snapshot), last.id);
 			last.is_committed = false;
 		}
+		UnregisterSnapshot(snapshot);
 		table_close(event, NoLock);
 	}
 	table_close(rel, NoLock);
 
+	current_id = last.id;
 	if (last.is_committed)
 		settled_event_table = event_oid;
+}
+
+/*
+ * The incarnation that the last append of this session belongs to.
+ */
+int32
+cqrs_incarnation_current(void)
+{
+	Assert(current_id > 0);
+	return current_id;
 }
 
 static LastRow
@@ -153,13 +172,17 @@ read_last(Relation rel, Snapshot snapshot)
 	{
 		int32		id = (int32) get_int64(slot, COL_ID);
 		bool		isnull;
+		TransactionId inserter =
+			DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
 
-		if (id <= last.id)
+		if (id < last.id)
 			continue;
+		if (id > last.id)
+			last.is_committed = false;
 		last.id = id;
 		last.is_here = names_this_database(slot);
-		last.is_committed = !TransactionIdIsCurrentTransactionId(
-			DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull)));
+		if (!TransactionIdIsCurrentTransactionId(inserter))
+			last.is_committed = true;
 	}
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
@@ -168,31 +191,52 @@ read_last(Relation rel, Snapshot snapshot)
 }
 
 /*
- * All events there are belong to the incarnations before.  The sequence has
- * come along with a dump; should it lag behind, mend it.
+ * Waits for the end of transactions that write to the log, but not to
+ * cqrs.incarnation: a dump is being restored.  Other first appends write to both.
  */
 static void
-add_incarnation(Relation event, int32 last_id)
+wait_for_restore(Relation rel, Relation event)
 {
-	int64		last_event = cqrs_log_last_position(event);
-	int64		last_drawn = cqrs_log_last_drawn();
+	LOCKTAG		tag;
+	VirtualTransactionId *writers;
+	VirtualTransactionId *appenders;
 
-	if (last_drawn < last_event)
-	{
-		cqrs_log_advance(last_event);
-		last_drawn = last_event;
-	}
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, RelationGetRelid(event));
+	writers = GetLockConflicts(&tag, ShareLock, NULL);
+	if (!VirtualTransactionIdIsValid(*writers))
+		return;
 
-	if (last_id == 0 && last_event == 0)
-		add_row(1, GetSystemIdentifier(), MyDatabaseId, 0);
-	else
-	{
-		/* events without an incarnation: where they come from is not known */
-		if (last_id == 0)
-			add_row(++last_id, 0, InvalidOid, 0);
-		add_row(last_id + 1, GetSystemIdentifier(), MyDatabaseId, last_drawn);
-	}
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, RelationGetRelid(rel));
+	appenders = GetLockConflicts(&tag, ShareLock, NULL);
+	for (; VirtualTransactionIdIsValid(*writers); writers++)
+		if (!contains(appenders, *writers))
+			VirtualXactLock(*writers, true);
+}
+
+static bool
+contains(const VirtualTransactionId *list, VirtualTransactionId vxid)
+{
+	for (; VirtualTransactionIdIsValid(*list); list++)
+		if (VirtualTransactionIdEquals(*list, vxid))
+			return true;
+	return false;
+}
+
+/*
+ * All events there are belong to the incarnations before.  The sequence has
+ * come along with a dump; should it lag behind, mend it.  Gives the new id.
+ */
+static int32
+add_incarnation(int64 last_event, int32 last_id)
+{
+	cqrs_log_advance(last_event);
+
+	/* events without an incarnation: where they come from is not known */
+	if (last_id == 0 && last_event > 0)
+		add_row(++last_id, 0, InvalidOid, 0);
+	add_row(++last_id, GetSystemIdentifier(), MyDatabaseId, last_event);
 	CommandCounterIncrement();
+	return last_id;
 }
 
 static void

@@ -20,10 +20,10 @@
 #include "catalog/namespace.h"
 #include "commands/sequence.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 #include "base/compat.h"
 #include "base/identity.h"
@@ -84,14 +84,13 @@ cqrs_log_last_drawn(void)
 }
 
 /*
- * The highest position in the log, 0 when it is empty.
+ * The highest position in the log that the snapshot shows, 0 when there is none.
  */
 int64
-cqrs_log_last_position(Relation event)
+cqrs_log_last_position(Relation event, Snapshot snapshot)
 {
 	Relation	index = cqrs_log_open_index(EVENT_POSITION_INDEX);
 	TupleTableSlot *slot = table_slot_create(event, NULL);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	IndexScanDesc scan = cqrs_index_beginscan(event, index, snapshot, 0);
 	int64		result = 0;
 	bool		isnull;
@@ -100,22 +99,30 @@ cqrs_log_last_position(Relation event)
 	if (index_getnext_slot(scan, BackwardScanDirection, slot))
 		result = DatumGetInt64(slot_getattr(slot, EVENT_POSITION, &isnull));
 	index_endscan(scan);
-	UnregisterSnapshot(snapshot);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, AccessShareLock);
 	return result;
 }
 
 /*
- * Moves the sequence forward, as if the position had been drawn.
+ * Sees to it that no position up to this one will be drawn any more.
  */
 void
 cqrs_log_advance(int64 position)
 {
+	Oid			sequence = cqrs_log_sequence();
 	CqrsIdentity before;
 
-	cqrs_become_owner(&before);
-	DirectFunctionCall2(setval_oid, ObjectIdGetDatum(cqrs_log_sequence()),
-						Int64GetDatum(position));
-	cqrs_come_back(&before);
+	if (cqrs_log_last_drawn() >= position)
+		return;
+
+	/* nobody may draw between the look and the leap */
+	LockRelationOid(sequence, ShareRowExclusiveLock);
+	if (cqrs_log_last_drawn() < position)
+	{
+		cqrs_become_owner(&before);
+		DirectFunctionCall2(setval_oid, ObjectIdGetDatum(sequence), Int64GetDatum(position));
+		cqrs_come_back(&before);
+	}
+	UnlockRelationOid(sequence, ShareRowExclusiveLock);
 }

@@ -15,6 +15,7 @@
 
 #include "access/transam.h"
 #include "utils/relcache.h"
+#include "utils/snapshot.h"
 
 /* columns of cqrs.event */
 typedef enum CqrsEventColumn
@@ -43,7 +44,7 @@ extern Relation cqrs_log_open_index(const char *name);
 extern Oid	cqrs_log_sequence(void);
 extern int64 cqrs_log_draw(Oid sequence);
 extern int64 cqrs_log_last_drawn(void);
-extern int64 cqrs_log_last_position(Relation event);
+extern int64 cqrs_log_last_position(Relation event, Snapshot snapshot);
 extern void cqrs_log_advance(int64 position);
 
 #endif							/* CQRS_LOG_H */

@@ -29,6 +29,7 @@
 #include "utils/memutils.h"
 
 #include "base/compat.h"
+#include "base/errcodes.h"
 #include "event/payload.h"
 #include "event/payload_internal.h"
 
@@ -89,6 +90,16 @@ Datum
 cqrs_payload_convert(Oid type, Jsonb *payload, const char *what, const char *name)
 {
 	return walk_payload(type, payload, what, name);
+}
+
+void
+cqrs_payload_check_empty(Jsonb *payload, const char *what, const char *name)
+{
+	if (JB_ROOT_IS_OBJECT(payload) && JB_ROOT_COUNT(payload) == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_CQRS_INVALID_PAYLOAD),
+			 errmsg("%s \"%s\" takes no payload", what, name)));
 }
 
 static Datum

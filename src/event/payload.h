@@ -27,4 +27,9 @@ extern void cqrs_payload_check(Oid type, Jsonb *payload, const char *what, const
  */
 extern Datum cqrs_payload_convert(Oid type, Jsonb *payload, const char *what, const char *name);
 
+/*
+ * For what takes no payload: an object without keys will do.
+ */
+extern void cqrs_payload_check_empty(Jsonb *payload, const char *what, const char *name);
+
 #endif							/* CQRS_PAYLOAD_H */

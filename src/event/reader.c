@@ -86,7 +86,7 @@ struct CqrsReader
 
 static CqrsReader *open_reader(const char *cursor, bool with_own, ItemPointer hint, bool lock);
 static void lock_cursor(CqrsReader *reader);
-static void no_cursor(CqrsReader *reader) pg_attribute_noreturn();
+pg_noreturn static void no_cursor(CqrsReader *reader);
 static void refresh_snapshot(CqrsReader *reader);
 static void begin_step(CqrsReader *reader);
 static void end_step(CqrsReader *reader);

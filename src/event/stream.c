@@ -12,7 +12,9 @@
  *		A transaction that appends to one stream many times leaves as many dead
  *		versions of the row, which an index scan would walk over each time.  So
  *		we remember where we put the last version.  A remembered place is only
- *		a hint: the row there must be alive for us and have the right name.
+ *		a hint: the row there must be alive for us and have the right name.  As
+ *		a rollback to a savepoint brings an earlier version back to life, we
+ *		also remember the one before the current subtransaction.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -50,15 +52,19 @@ enum
 typedef struct Hint
 {
 	TransactionId xid;			/* transaction that the hint is good for */
+	SubTransactionId subxact;	/* that put the last version there */
 	uint32		hash;
-	ItemPointerData tid;
+	ItemPointerData last;		/* the last version */
+	ItemPointerData outer;		/* the last one before that subtransaction */
 } Hint;
 
 #define HINTS 64
 
 static Hint hints[HINTS];
 
+static bool find_row(CqrsTable *table, text *stream, Hint *hint, TransactionId *updater);
 static Hint *hint_of(const text *stream);
+static void remember(Hint *hint, ItemPointer place);
 static int64 version_in(TupleTableSlot *slot);
 pg_noreturn static void version_conflict(const text *stream, int64 expected, int64 actual);
 
@@ -99,7 +105,6 @@ int64
 cqrs_stream_advance(text *stream, int64 count, const int64 *expected)
 {
 	Hint	   *hint = hint_of(stream);
-	ItemPointer place = &hint->tid;
 	CqrsTable	table;
 	int64		version;
 	bool		done = false;
@@ -113,8 +118,7 @@ cqrs_stream_advance(text *stream, int64 count, const int64 *expected)
 		bool		found;
 
 		CHECK_FOR_INTERRUPTS();
-		found = cqrs_row_find(table.rel, stream, place, table.slot, &updater);
-		place = NULL;
+		found = find_row(&table, stream, hint, &updater);
 
 		version = 0;
 		if (found)
@@ -143,10 +147,7 @@ cqrs_stream_advance(text *stream, int64 count, const int64 *expected)
 	}
 
 	if (done)
-	{
-		hint->xid = GetTopTransactionId();
-		hint->tid = table.slot->tts_tid;
-	}
+		remember(hint, &table.slot->tts_tid);
 	cqrs_table_end(&table);
 	return version;
 }
@@ -178,8 +179,24 @@ cqrs_stream_last_version(text *stream)
 }
 
 /*
- * The place of this stream among the hints; its tid is invalid when we know
- * nothing of the stream.
+ * Finds the newest version of the stream's row, as cqrs_row_find() does.
+ */
+static bool
+find_row(CqrsTable *table, text *stream, Hint *hint, TransactionId *updater)
+{
+	if (!cqrs_row_at(table->rel, stream, &hint->last, table->slot) &&
+		!cqrs_row_at(table->rel, stream, &hint->outer, table->slot))
+		return cqrs_row_find(table->rel, stream, NULL, table->slot, updater);
+
+	/* our own transaction has put it there: nobody else can be changing it */
+	hint->last = table->slot->tts_tid;
+	*updater = InvalidTransactionId;
+	return true;
+}
+
+/*
+ * The place of this stream among the hints; its places are invalid when we
+ * know nothing of the stream.
  */
 static Hint *
 hint_of(const text *stream)
@@ -193,9 +210,21 @@ hint_of(const text *stream)
 	{
 		hint->hash = hash;
 		hint->xid = InvalidTransactionId;
-		ItemPointerSetInvalid(&hint->tid);
+		hint->subxact = InvalidSubTransactionId;
+		ItemPointerSetInvalid(&hint->last);
+		ItemPointerSetInvalid(&hint->outer);
 	}
 	return hint;
+}
+
+static void
+remember(Hint *hint, ItemPointer place)
+{
+	if (hint->subxact != GetCurrentSubTransactionId())
+		hint->outer = hint->last;
+	hint->xid = GetTopTransactionId();
+	hint->subxact = GetCurrentSubTransactionId();
+	hint->last = *place;
 }
 
 static int64

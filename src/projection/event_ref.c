@@ -62,8 +62,8 @@ static int	find_field(CqrsScope *scope, const char *name);
 static CqrsField *make_common_field(const char *name);
 static CqrsField *make_payload_field(Oid payload, const char *name);
 static void add_field(CqrsScope *scope, CqrsField *field);
-static void no_such_field(ParseState *pstate, CqrsScope *scope, ColumnRef *ref,
-						  const char *name) pg_attribute_noreturn();
+pg_noreturn static void no_such_field(ParseState *pstate, CqrsScope *scope, ColumnRef *ref,
+						  const char *name);
 
 /*
  * An empty scope, which lives in the current memory context.

@@ -32,7 +32,7 @@
 static void insert_row(CqrsFoldTable *table, CqrsFold *fold, CqrsFoldRow *row);
 static void update_row(CqrsFoldTable *table, CqrsFold *fold, CqrsFoldRow *row);
 static void complete_row(CqrsFoldTable *table, TupleTableSlot *slot, bool check);
-static void duplicate_key(CqrsFoldTable *table, CqrsFoldRow *row) pg_attribute_noreturn();
+pg_noreturn static void duplicate_key(CqrsFoldTable *table, CqrsFoldRow *row);
 static void show_row(CqrsFoldTable *table, CqrsFold *fold, CqrsFoldRow *row);
 static void write_long_row(CqrsFoldTable *table, CqrsFoldRow *row);
 

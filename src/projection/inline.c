@@ -97,7 +97,7 @@ static bool applying = false;
 /* have rules appended events while events were applied? */
 static bool again = false;
 
-static void cannot_begin(const CqrsProjection *projection) pg_attribute_noreturn();
+pg_noreturn static void cannot_begin(const CqrsProjection *projection);
 static void after_events(void);
 static void apply_all(void);
 static void feed_range(CqrsBuild *build, void *arg);

@@ -10,8 +10,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef CQRS_REGISTRY_H
-#define CQRS_REGISTRY_H
+#ifndef CQRS_PROJECTION_REGISTRY_H
+#define CQRS_PROJECTION_REGISTRY_H
 
 #include "nodes/pg_list.h"
 
@@ -66,4 +66,4 @@ extern void cqrs_projection_set_error(const char *name, const char *error);
 extern Oid	cqrs_function_owner(Oid function);
 extern bool cqrs_projection_parse_on_error(const char *text, CqrsOnError *on_error);
 
-#endif							/* CQRS_REGISTRY_H */
+#endif							/* CQRS_PROJECTION_REGISTRY_H */

@@ -76,8 +76,8 @@ static bool check_function(Oid function, void *context);
 static bool is_refused_stable(Oid function);
 static bool name_in(const char *name, const char *const *list, int n);
 static const char *hint_for(const char *name);
-static void refuse(CheckContext *context, const char *what, const char *why,
-				   const char *hint) pg_attribute_noreturn();
+pg_noreturn static void refuse(CheckContext *context, const char *what, const char *why,
+				   const char *hint);
 
 /*
  * Fails with QC006 if the statement cannot be replayed.  Says whether it calls

@@ -18,3 +18,7 @@ CREATE FUNCTION count(cursor_name text, max_count bigint DEFAULT 922337203685477
 -- Reads, goes back to the beginning, reads again: true when both gave the same.
 CREATE FUNCTION rewind(cursor_name text, max_count bigint) RETURNS boolean
 	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'cqrs_test_rewind';
+
+-- Reads all there is, and says how much memory the reader took to do it.
+CREATE FUNCTION memory(cursor_name text) RETURNS bigint
+	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'cqrs_test_memory';

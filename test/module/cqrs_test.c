@@ -16,6 +16,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
 #include "base/compat.h"
@@ -30,6 +31,7 @@ PG_FUNCTION_INFO_V1(cqrs_test_drop_cursor);
 PG_FUNCTION_INFO_V1(cqrs_test_read);
 PG_FUNCTION_INFO_V1(cqrs_test_count);
 PG_FUNCTION_INFO_V1(cqrs_test_rewind);
+PG_FUNCTION_INFO_V1(cqrs_test_memory);
 
 Datum
 cqrs_test_create_cursor(PG_FUNCTION_ARGS)
@@ -102,4 +104,20 @@ cqrs_test_rewind(PG_FUNCTION_ARGS)
 	}
 	cqrs_reader_close(reader);
 	PG_RETURN_BOOL(sums[0] == sums[1]);
+}
+
+Datum
+cqrs_test_memory(PG_FUNCTION_ARGS)
+{
+	Size		before = MemoryContextMemAllocated(CurrentMemoryContext, true);
+	Size		after;
+	CqrsReader *reader;
+
+	reader = cqrs_reader_open(text_to_cstring(PG_GETARG_TEXT_PP(0)), false, NULL);
+	while (cqrs_reader_next(reader) != NULL)
+		continue;
+	after = MemoryContextMemAllocated(CurrentMemoryContext, true);
+	cqrs_reader_save(reader);
+	cqrs_reader_close(reader);
+	PG_RETURN_INT64(after - before);
 }

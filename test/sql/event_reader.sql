@@ -55,6 +55,19 @@ SELECT cqrs_emit('read-1', 'H');
 SELECT stream, type FROM cqrs_test.read('all');
 SELECT cqrs_test.count('all');
 
+-- Memory does not depend on how much there is to read: a long log, and a late
+-- transaction with many events.
+SELECT cqrs_test.create_cursor('flat');
+SELECT cqrs_test.memory('flat') < 200 * 1024 AS little;
+BEGIN;
+SELECT cqrs_append('flat-1', array_agg('T'::text), array_agg(jsonb '1')) FROM generate_series(1, 20000);
+PREPARE TRANSACTION 'cqrs flat';
+SELECT cqrs_append('flat-2', array_agg('T'::text), array_agg(jsonb '1')) FROM generate_series(1, 20000);
+SELECT cqrs_test.memory('flat') < 200 * 1024 AS little;
+COMMIT PREPARED 'cqrs flat';
+SELECT cqrs_test.memory('flat') < 200 * 1024 AS little;
+SELECT cqrs_test.count('flat'), cqrs_test.drop_cursor('flat');
+
 -- A cursor that has gone
 SELECT cqrs_test.drop_cursor('all'), cqrs_test.drop_cursor('all');
 BEGIN READ ONLY;

@@ -1,0 +1,3 @@
+\set o random(1, 100000)
+\set q random(1, 9)
+SELECT cqrs_send('AddItem', jsonb_build_object('order_id', :o::bigint, 'product_id', 3, 'qty', :q::int));

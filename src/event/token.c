@@ -1,0 +1,169 @@
+/*-------------------------------------------------------------------------
+ *
+ * token.c
+ *		Tokens: names of transactions that appended events.
+ *
+ * NOTES
+ *		"Has the read side seen it?" is a question about a transaction.  Its id
+ *		alone would mean another one in a restored database, or on a server
+ *		that was promoted without it, so a token says also in which
+ *		incarnation of the log and on which timeline it was given out.
+ *
+ *		A session notes the transactions in which it appends.  Whether one of
+ *		them was committed is asked when somebody wants the token.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/event/token.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/xid8.h"
+
+#include "base/compat.h"
+#include "event/incarnation.h"
+#include "event/token.h"
+
+PG_FUNCTION_INFO_V1(cqrs_token);
+
+/* how many transactions we remember; all but the last may have been rolled back */
+#define NOTED 8
+
+static CqrsToken noted[NOTED];
+static int	last_noted = 0;
+
+static CqrsWait wait_function = NULL;
+
+static char *token_text(const CqrsToken *token);
+static bool may_be_waited_for(FullTransactionId xid);
+
+/*
+ * Called by each append: this transaction has events.
+ */
+void
+cqrs_token_note(FullTransactionId xid)
+{
+	if (FullTransactionIdEquals(noted[last_noted].xid, xid))
+		return;
+	last_noted = (last_noted + 1) % NOTED;
+	noted[last_noted].xid = xid;
+	noted[last_noted].incarnation = cqrs_incarnation_current();
+	noted[last_noted].timeline = GetWALInsertionTimeLine();
+}
+
+/*
+ * The token of the running transaction, NULL when it has not appended.
+ */
+char *
+cqrs_token_of_transaction(void)
+{
+	const CqrsToken *token = &noted[last_noted];
+
+	if (!FullTransactionIdIsValid(token->xid) ||
+		!FullTransactionIdEquals(token->xid, GetTopFullTransactionIdIfAny()))
+		return NULL;
+	return token_text(token);
+}
+
+/*
+ * The token of the running transaction, or else of the last one of this session
+ * that appended and was not rolled back; NULL when there is none.
+ */
+char *
+cqrs_token_current(void)
+{
+	for (int i = 0; i < NOTED; i++)
+	{
+		const CqrsToken *token = &noted[(last_noted + NOTED - i) % NOTED];
+
+		if (FullTransactionIdIsValid(token->xid) && may_be_waited_for(token->xid))
+			return token_text(token);
+	}
+	return NULL;
+}
+
+/*
+ * False when the string is no token.
+ */
+bool
+cqrs_token_parse(const char *string, CqrsToken *token)
+{
+	unsigned int incarnation;
+	unsigned int timeline;
+	unsigned long long xid;
+	int			end = 0;
+
+	if (strlen(string) > 64 || strspn(string, "0123456789-") != strlen(string) ||
+		sscanf(string, "%10u-%10u-%20llu%n", &incarnation, &timeline, &xid, &end) != 3 ||
+		string[end] != '\0' || incarnation == 0 || incarnation > PG_INT32_MAX ||
+		timeline == 0 || xid == 0)
+		return false;
+	token->incarnation = (int32) incarnation;
+	token->timeline = timeline;
+	token->xid = FullTransactionIdFromU64(xid);
+	return true;
+}
+
+/*
+ * Upper layers register at load how to wait.
+ */
+void
+cqrs_wait_register(CqrsWait function)
+{
+	wait_function = function;
+}
+
+/*
+ * NULL when nobody can wait.
+ */
+CqrsWait
+cqrs_wait_function(void)
+{
+	return wait_function;
+}
+
+/*
+ * cqrs_token() -> text
+ */
+Datum
+cqrs_token(PG_FUNCTION_ARGS)
+{
+	char	   *token = cqrs_token_current();
+
+	if (token == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(token));
+}
+
+static char *
+token_text(const CqrsToken *token)
+{
+	return psprintf("%d-%u-" UINT64_FORMAT, token->incarnation, token->timeline,
+					U64FromFullTransactionId(token->xid));
+}
+
+/*
+ * Is it running, prepared or committed?  What is so old that the server does
+ * not know any more is not worth waiting for.
+ */
+static bool
+may_be_waited_for(FullTransactionId xid)
+{
+	LOCAL_FCINFO(fcinfo, 1);
+	Datum		status;
+
+	if (FullTransactionIdEquals(xid, GetTopFullTransactionIdIfAny()))
+		return true;
+	InitFunctionCallInfoData(*fcinfo, NULL, 1, InvalidOid, NULL, NULL);
+	fcinfo->args[0].value = FullTransactionIdGetDatum(xid);
+	fcinfo->args[0].isnull = false;
+	status = pg_xact_status(fcinfo);
+	return !fcinfo->isnull && strcmp(TextDatumGetCString(status), "aborted") != 0;
+}

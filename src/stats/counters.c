@@ -1,0 +1,332 @@
+/*-------------------------------------------------------------------------
+ *
+ * counters.c
+ *		Counters of commands and queries, in shared memory.
+ *
+ * NOTES
+ *		A hash table of fixed size, with linear probing.  Entries are added and
+ *		removed under the exclusive lock; with the shared lock they are found,
+ *		read and counted in, as the counters are atomic.
+ *
+ *		Counting is not transactional: what was rolled back was work, too.
+ *		When the table is full, what is not in it is not counted, and a log
+ *		message says so once; a reset makes room.
+ *
+ *		Without shared_preload_libraries nothing is counted.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/stats/counters.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "utils/builtins.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "base/names.h"
+#include "base/shmem.h"
+#include "stats/counters.h"
+
+PG_FUNCTION_INFO_V1(cqrs_read_stats);
+PG_FUNCTION_INFO_V1(cqrs_reset_stats);
+
+/* a power of two; three quarters of it are used, about 700 kB in all */
+#define SLOTS		4096
+#define CAPACITY	(SLOTS / 4 * 3)
+
+typedef struct Key
+{
+	Oid			database;		/* InvalidOid: the slot is free */
+	char		kind;
+	char		name[CQRS_MAX_NAME + 1];
+} Key;
+
+typedef struct Entry
+{
+	/* protected by the lock */
+	Key			key;
+
+	/* atomic */
+	pg_atomic_uint64 results[CQRS_COUNT_RESULTS];
+	pg_atomic_uint64 total_time;	/* microseconds, without replays */
+	pg_atomic_uint64 max_time;
+} Entry;
+
+typedef struct Counters
+{
+	/* protected by the lock */
+	int			used;
+	bool		full_was_logged;
+	Entry		slots[SLOTS];
+} Counters;
+
+/* columns of cqrs.read_stats() */
+enum
+{
+	COL_NAME,
+	COL_CALLS,
+	COL_ACCEPTED,
+	COL_REJECTED,
+	COL_REPLAYED,
+	COL_TOTAL_MS,
+	COL_MEAN_MS,
+	COL_MAX_MS,
+	NCOLS
+};
+
+static Size counters_size(void);
+static void init_counters(void *address);
+static void make_key(Key *key, CqrsCountKind kind, const text *name);
+static Entry *find_entry(Counters *counters, const Key *key);
+static Entry *add_entry(Counters *counters, const Key *key);
+static void clear_entry(Entry *entry);
+static void put_row(ReturnSetInfo *rsinfo, Entry *entry);
+static void remove_database(Counters *counters, Oid database);
+
+static CqrsShmemPart part = {
+	.name = "cqrs counters",
+	.size = counters_size,
+	.init = init_counters
+};
+
+void
+cqrs_counters_init(void)
+{
+	cqrs_shmem_add(&part);
+}
+
+/*
+ * Counts one call.  A replay is counted only where a command was: names of
+ * commands that never existed must not take up room.
+ */
+void
+cqrs_count(CqrsCountKind kind, const text *name, CqrsCountResult result, int64 microseconds)
+{
+	Counters   *counters = part.address;
+	Key			key;
+	Entry	   *entry;
+	uint64		max;
+
+	if (counters == NULL || VARSIZE_ANY_EXHDR(name) > CQRS_MAX_NAME)
+		return;
+	make_key(&key, kind, name);
+
+	LWLockAcquire(part.lock, LW_SHARED);
+	entry = find_entry(counters, &key);
+	if (entry == NULL && result != CQRS_COUNT_REPLAYED)
+	{
+		LWLockRelease(part.lock);
+		LWLockAcquire(part.lock, LW_EXCLUSIVE);
+		entry = find_entry(counters, &key);
+		if (entry == NULL)
+			entry = add_entry(counters, &key);
+	}
+	if (entry)
+	{
+		pg_atomic_fetch_add_u64(&entry->results[result], 1);
+		pg_atomic_fetch_add_u64(&entry->total_time, microseconds);
+		max = pg_atomic_read_u64(&entry->max_time);
+		while ((uint64) microseconds > max &&
+			   !pg_atomic_compare_exchange_u64(&entry->max_time, &max, microseconds))
+			;
+	}
+	LWLockRelease(part.lock);
+}
+
+/*
+ * cqrs.read_stats(kind) -> the counters of this database
+ */
+Datum
+cqrs_read_stats(PG_FUNCTION_ARGS)
+{
+	Counters   *counters = part.address;
+	char		kind;
+
+	cqrs_arg_require(fcinfo, 0, "kind");
+	kind = PG_GETARG_CHAR(0);
+	InitMaterializedSRF(fcinfo, 0);
+	if (counters == NULL)
+		return (Datum) 0;
+
+	LWLockAcquire(part.lock, LW_SHARED);
+	for (int i = 0; i < SLOTS; i++)
+	{
+		Entry	   *entry = &counters->slots[i];
+
+		if (entry->key.database == MyDatabaseId && entry->key.kind == kind)
+			put_row((ReturnSetInfo *) fcinfo->resultinfo, entry);
+	}
+	LWLockRelease(part.lock);
+	return (Datum) 0;
+}
+
+/*
+ * cqrs_reset_stats(): forgets the counters of this database
+ */
+Datum
+cqrs_reset_stats(PG_FUNCTION_ARGS)
+{
+	Counters   *counters = part.address;
+
+	if (counters)
+	{
+		LWLockAcquire(part.lock, LW_EXCLUSIVE);
+		remove_database(counters, MyDatabaseId);
+		LWLockRelease(part.lock);
+	}
+	PG_RETURN_VOID();
+}
+
+static Size
+counters_size(void)
+{
+	return sizeof(Counters);
+}
+
+static void
+init_counters(void *address)
+{
+	Counters   *counters = address;
+
+	for (int i = 0; i < SLOTS; i++)
+	{
+		Entry	   *entry = &counters->slots[i];
+
+		for (int k = 0; k < CQRS_COUNT_RESULTS; k++)
+			pg_atomic_init_u64(&entry->results[k], 0);
+		pg_atomic_init_u64(&entry->total_time, 0);
+		pg_atomic_init_u64(&entry->max_time, 0);
+	}
+}
+
+static void
+make_key(Key *key, CqrsCountKind kind, const text *name)
+{
+	memset(key, 0, sizeof(Key));
+	key->database = MyDatabaseId;
+	key->kind = kind;
+	memcpy(key->name, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+}
+
+/*
+ * The caller holds the lock, shared at least.
+ */
+static Entry *
+find_entry(Counters *counters, const Key *key)
+{
+	uint32		start = hash_bytes((const unsigned char *) key, sizeof(Key));
+
+	Assert(LWLockHeldByMe(part.lock));
+	for (int i = 0; i < SLOTS; i++)
+	{
+		Entry	   *entry = &counters->slots[(start + i) % SLOTS];
+
+		if (!OidIsValid(entry->key.database))
+			return NULL;
+		if (memcmp(&entry->key, key, sizeof(Key)) == 0)
+			return entry;
+	}
+	return NULL;
+}
+
+/*
+ * Adds an entry that is not there; NULL when there is no room.  The caller
+ * holds the lock exclusively.
+ */
+static Entry *
+add_entry(Counters *counters, const Key *key)
+{
+	uint32		start = hash_bytes((const unsigned char *) key, sizeof(Key));
+
+	Assert(LWLockHeldByMeInMode(part.lock, LW_EXCLUSIVE));
+	if (counters->used >= CAPACITY)
+	{
+		if (!counters->full_was_logged)
+			ereport(LOG,
+					(errmsg("cqrs counts no more commands and queries than %d", CAPACITY),
+					 errhint("Use cqrs_reset_stats() in databases where names have changed.")));
+		counters->full_was_logged = true;
+		return NULL;
+	}
+	for (int i = 0;; i++)
+	{
+		Entry	   *entry = &counters->slots[(start + i) % SLOTS];
+
+		if (OidIsValid(entry->key.database))
+			continue;
+		clear_entry(entry);
+		entry->key = *key;
+		counters->used++;
+		return entry;
+	}
+}
+
+static void
+clear_entry(Entry *entry)
+{
+	memset(&entry->key, 0, sizeof(Key));
+	for (int i = 0; i < CQRS_COUNT_RESULTS; i++)
+		pg_atomic_write_u64(&entry->results[i], 0);
+	pg_atomic_write_u64(&entry->total_time, 0);
+	pg_atomic_write_u64(&entry->max_time, 0);
+}
+
+static void
+put_row(ReturnSetInfo *rsinfo, Entry *entry)
+{
+	Datum		values[NCOLS];
+	bool		nulls[NCOLS] = {false};
+	int64		accepted = pg_atomic_read_u64(&entry->results[CQRS_COUNT_ACCEPTED]);
+	int64		rejected = pg_atomic_read_u64(&entry->results[CQRS_COUNT_REJECTED]);
+	int64		replayed = pg_atomic_read_u64(&entry->results[CQRS_COUNT_REPLAYED]);
+	double		total = pg_atomic_read_u64(&entry->total_time) / 1000.0;
+	int64		calls = accepted + rejected + replayed;
+
+	values[COL_NAME] = CStringGetTextDatum(entry->key.name);
+	values[COL_CALLS] = Int64GetDatum(calls);
+	values[COL_ACCEPTED] = Int64GetDatum(accepted);
+	values[COL_REJECTED] = Int64GetDatum(rejected);
+	values[COL_REPLAYED] = Int64GetDatum(replayed);
+	values[COL_TOTAL_MS] = Float8GetDatum(total);
+	values[COL_MEAN_MS] = Float8GetDatum(calls > 0 ? total / calls : 0);
+	values[COL_MAX_MS] = Float8GetDatum(pg_atomic_read_u64(&entry->max_time) / 1000.0);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/*
+ * Empties the table and puts back what belongs to others.  The caller holds the
+ * lock exclusively.
+ */
+static void
+remove_database(Counters *counters, Oid database)
+{
+	Entry	   *old = palloc(sizeof(counters->slots));
+
+	memcpy(old, counters->slots, sizeof(counters->slots));
+	for (int i = 0; i < SLOTS; i++)
+		clear_entry(&counters->slots[i]);
+	counters->used = 0;
+	counters->full_was_logged = false;
+
+	for (int i = 0; i < SLOTS; i++)
+	{
+		Entry	   *entry;
+
+		if (!OidIsValid(old[i].key.database) || old[i].key.database == database)
+			continue;
+		entry = add_entry(counters, &old[i].key);
+		for (int k = 0; k < CQRS_COUNT_RESULTS; k++)
+			pg_atomic_write_u64(&entry->results[k], pg_atomic_read_u64(&old[i].results[k]));
+		pg_atomic_write_u64(&entry->total_time, pg_atomic_read_u64(&old[i].total_time));
+		pg_atomic_write_u64(&entry->max_time, pg_atomic_read_u64(&old[i].max_time));
+	}
+	pfree(old);
+}
