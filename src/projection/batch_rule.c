@@ -60,7 +60,7 @@ cqrs_batch_rule_begin(CqrsRule *rule)
 	table_close(event, NoLock);
 
 	/* kept aligned: a short header would cost a copy at each look at the data */
-	TupleDescAttr(desc, EVENT_DATA - 1)->attstorage = TYPSTORAGE_PLAIN;
+	cqrs_tupdesc_set_storage(desc, EVENT_DATA, TYPSTORAGE_PLAIN);
 
 	relation->md.name = "events";
 	relation->md.reliddesc = InvalidOid;

@@ -188,6 +188,7 @@ extern void cqrs_query_check_replayable(CqrsRule *rule, Query *query, bool *call
 /* statement.c */
 extern void cqrs_statement_run(CqrsStatement *statement, ParamListInfo params,
 							   QueryEnvironment *environment);
+extern void cqrs_statement_try_plan(CqrsStatement *statement, QueryEnvironment *environment);
 extern bool cqrs_statement_valid(CqrsStatement *statement);
 
 /* function_rule.c */

@@ -69,6 +69,16 @@ cqrs_statement_run(CqrsStatement *statement, ParamListInfo params,
 }
 
 /*
+ * Plans the statement, to see that it can be.  The plan goes when the source is
+ * saved, as tables may have grown by the time it is needed.
+ */
+void
+cqrs_statement_try_plan(CqrsStatement *statement, QueryEnvironment *environment)
+{
+	ReleaseCachedPlan(GetCachedPlan(statement->source, NULL, NULL, environment), NULL);
+}
+
+/*
  * Is everything as it was when the statement was checked?
  */
 bool
