@@ -228,14 +228,14 @@ CREATE VIEW cqrs.projection_status AS
 				ELSE b.events END AS events_behind,
 		   CASE WHEN p.mode OPERATOR(pg_catalog.=) 'inline' AND p.state OPERATOR(pg_catalog.=) 'running' THEN 0
 				ELSE b.seconds END AS seconds_behind,
-		   NULL::bigint AS events_applied,
+		   NULL::pg_catalog.int8 AS events_applied,
 		   (SELECT pg_catalog.count(*) FROM cqrs.parked_event e
 			 WHERE e.projection OPERATOR(pg_catalog.=) p.name
 			   AND e.build OPERATOR(pg_catalog.=) p.live_build) AS events_parked,
 		   p.last_error,
 		   p.last_error_at,
-		   NULL::integer AS blocked_by_pid,
-		   NULL::double precision AS progress
+		   NULL::pg_catalog.int4 AS blocked_by_pid,
+		   NULL::pg_catalog.float8 AS progress
 	  FROM cqrs.projection p
 	  LEFT JOIN LATERAL (
 			SELECT h.events, h.seconds
@@ -244,3 +244,28 @@ CREATE VIEW cqrs.projection_status AS
 			   AND NOT (p.mode OPERATOR(pg_catalog.=) 'inline' AND p.state OPERATOR(pg_catalog.=) 'running')) b ON true;
 REVOKE ALL ON TABLE cqrs.projection_status FROM PUBLIC;
 COMMENT ON VIEW cqrs.projection_status IS 'How each projection is doing';
+
+-- Messages may tell of data, so everybody sees those of his own projections.
+CREATE VIEW cqrs.projection_parked WITH (security_barrier) AS
+	SELECT e.projection,
+		   e.build,
+		   e.stream,
+		   e.version,
+		   e.position,
+		   e.event_type,
+		   e.rule,
+		   e.sqlstate,
+		   e.message,
+		   e.detail,
+		   e.hint,
+		   e.context,
+		   e.attempts,
+		   e.parked_at,
+		   e.tried_at
+	  FROM cqrs.parked_event e
+	  JOIN cqrs.projection p ON p.name OPERATOR(pg_catalog.=) e.projection
+	  JOIN pg_catalog.pg_roles r ON r.rolname OPERATOR(pg_catalog.=) p.owner::pg_catalog.name
+	 WHERE pg_catalog.pg_has_role(r.oid, 'USAGE');
+REVOKE ALL ON TABLE cqrs.projection_parked FROM PUBLIC;
+COMMENT ON VIEW cqrs.projection_parked IS
+	'Parked events of the projections that the current user owns: what went wrong, and what waits behind it';

@@ -91,11 +91,6 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"AND ($3 IS NULL OR stream OPERATOR(pg_catalog.=) $3)",
 		SPI_OK_DELETE, 3, {TEXTOID, INT4OID, TEXTOID}
 	},
-	[CQRS_PLAN_DELETE_PARKED_EVENT] = {
-		"DELETE FROM cqrs.parked_event WHERE projection OPERATOR(pg_catalog.=) $1 "
-		"AND build OPERATOR(pg_catalog.=) $2 AND position OPERATOR(pg_catalog.=) $3",
-		SPI_OK_DELETE, 3, {TEXTOID, INT4OID, INT8OID}
-	},
 	[CQRS_PLAN_DELETE_PROJECTION] = {
 		"DELETE FROM cqrs.projection WHERE name OPERATOR(pg_catalog.=) $1",
 		SPI_OK_DELETE, 1, {TEXTOID}
@@ -152,13 +147,6 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"ORDER BY b.number",
 		SPI_OK_SELECT, 1, {TEXTOID}
 	},
-	[CQRS_PLAN_LIST_PARKED] = {
-		"SELECT e.position FROM cqrs.parked_event e WHERE e.projection OPERATOR(pg_catalog.=) $1 "
-		"AND e.build OPERATOR(pg_catalog.=) $2 AND e.position OPERATOR(pg_catalog.>) $3 "
-		"AND ($4 IS NULL OR e.stream OPERATOR(pg_catalog.=) $4) "
-		"ORDER BY e.position LIMIT $5",
-		SPI_OK_SELECT, 5, {TEXTOID, INT4OID, INT8OID, TEXTOID, INT8OID}
-	},
 	[CQRS_PLAN_LIST_RULES] = {
 		"SELECT r.number, r.kind, r.event_types, r.rule, r.handler_owner FROM cqrs.rule r "
 		"WHERE r.projection OPERATOR(pg_catalog.=) $1 AND r.build OPERATOR(pg_catalog.=) $2 "
@@ -205,12 +193,5 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"UPDATE cqrs.build SET state = 'live', views = $3, started_at = pg_catalog.clock_timestamp() "
 		"WHERE projection OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2",
 		SPI_OK_UPDATE, 3, {TEXTOID, INT4OID, TEXTARRAYOID}
-	},
-	[CQRS_PLAN_UPDATE_PARKED_EVENT] = {
-		"UPDATE cqrs.parked_event SET rule = $4, sqlstate = $5, message = $6, detail = $7, hint = $8, "
-		"context = $9, attempts = attempts OPERATOR(pg_catalog.+) 1, tried_at = pg_catalog.clock_timestamp() "
-		"WHERE projection OPERATOR(pg_catalog.=) $1 AND build OPERATOR(pg_catalog.=) $2 "
-		"AND position OPERATOR(pg_catalog.=) $3",
-		SPI_OK_UPDATE, 9, {TEXTOID, INT4OID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 	},
 };

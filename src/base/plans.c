@@ -61,6 +61,25 @@ cqrs_plan_generated(const char *sql, int nargs, Oid *argtypes)
 	return plan;
 }
 
+/*
+ * Executes statements that a user wrote, or that are made of quoted names, as
+ * the current user.  They are not kept.
+ */
+void
+cqrs_plan_run(const char *sql)
+{
+	int			result;
+
+	SPI_connect();
+	result = SPI_execute(sql, false, 0);
+	if (result < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("this kind of statement cannot be used here"),
+				 errdetail("Executing it gave %s.", SPI_result_code_string(result))));
+	SPI_finish();
+}
+
 static SPIPlanPtr
 get_plan(CqrsPlanId id)
 {

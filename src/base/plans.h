@@ -24,7 +24,6 @@ typedef enum CqrsPlanId
 	CQRS_PLAN_DELETE_CURSOR,
 	CQRS_PLAN_DELETE_LEDGER,
 	CQRS_PLAN_DELETE_PARKED,
-	CQRS_PLAN_DELETE_PARKED_EVENT,
 	CQRS_PLAN_DELETE_PROJECTION,
 	CQRS_PLAN_DELETE_QUERY,
 	CQRS_PLAN_DELETE_RULES,
@@ -37,7 +36,6 @@ typedef enum CqrsPlanId
 	CQRS_PLAN_INSERT_QUERY,
 	CQRS_PLAN_INSERT_RULE,
 	CQRS_PLAN_LIST_BUILDS,
-	CQRS_PLAN_LIST_PARKED,
 	CQRS_PLAN_LIST_RULES,
 	CQRS_PLAN_LIST_RUNNING,
 	CQRS_PLAN_LOCK_PROJECTION,
@@ -47,7 +45,6 @@ typedef enum CqrsPlanId
 	CQRS_PLAN_SET_LIVE_BUILD,
 	CQRS_PLAN_SET_STATE,
 	CQRS_PLAN_START_BUILD,
-	CQRS_PLAN_UPDATE_PARKED_EVENT,
 	CQRS_PLAN_COUNT				/* must be last */
 } CqrsPlanId;
 
@@ -55,5 +52,6 @@ struct _SPI_plan;
 
 extern struct _SPI_plan *cqrs_plan_generated(const char *sql, int nargs, Oid *argtypes);
 extern uint64 cqrs_plan_execute(CqrsPlanId id, Datum *values, const bool *nulls);
+extern void cqrs_plan_run(const char *sql);
 
 #endif							/* CQRS_PLANS_H */

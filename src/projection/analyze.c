@@ -93,6 +93,8 @@ analyze_statement(CqrsRule *rule, RawStmt *raw)
 	CompleteCachedPlan(statement->source, queries, NULL, NULL, 0,
 					   cqrs_scope_setup_parser, &rule->scope,
 					   CURSOR_OPT_GENERIC_PLAN, false);
+	if (statement->fold == NULL)
+		cqrs_statement_try_plan(statement, rule->environment);
 	return statement;
 }
 
@@ -118,7 +120,8 @@ check_kind(CqrsRule *rule, RawStmt *raw)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("%s cannot be used in a rule", CreateCommandName(raw->stmt)),
+			 errmsg("%s cannot be used in a rule",
+					IsA(raw->stmt, SelectStmt) ? "SELECT INTO" : CreateCommandName(raw->stmt)),
 			 errhint("A rule consists of INSERT, UPDATE, DELETE, MERGE and SELECT statements."),
 			 errposition(text_position(rule, raw->stmt_location))));
 }

@@ -79,6 +79,7 @@ cqrs_projection_apply(const char *name, int64 max_events, bool with_own)
 	Run			run = {.with_own = with_own,
 	.result = {.status = CQRS_APPLY_NOT_RUNNING}};
 
+	cqrs_build_require_idle(name);
 	run.max_events = Min(max_events, cqrs_batch_max_events);
 	run.deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), cqrs_batch_max_time);
 	run.projection = cqrs_projection_find(name);
@@ -223,7 +224,8 @@ apply_by_halves(Run *run)
 	if (run->projection->on_error == CQRS_ON_ERROR_PARK)
 		run->parked = cqrs_parked_begin(run->build, true);
 
-	run->reader = cqrs_reader_open(run->build->name, run->with_own, NULL);
+	run->reader = cqrs_reader_open(run->build->name, run->with_own,
+								   &run->build->cursor_place);
 	while (batch->count < run->max_events &&
 		   batch->bytes < (Size) cqrs_batch_max_bytes * 1024)
 	{

@@ -56,7 +56,8 @@ cqrs_attempt(CqrsAttempt function, void *arg)
 }
 
 /*
- * May the same work succeed when it is tried again a little later?
+ * Is it the circumstances?  Then the same work may succeed when it is tried
+ * again, be it after somebody has repaired a disk.
  */
 bool
 cqrs_error_is_passing(const ErrorData *error)
@@ -65,6 +66,7 @@ cqrs_error_is_passing(const ErrorData *error)
 	{
 		case ERRCODE_TRANSACTION_ROLLBACK:
 		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_SYSTEM_ERROR:
 			return true;
 	}
 	switch (error->sqlerrcode)
@@ -76,7 +78,8 @@ cqrs_error_is_passing(const ErrorData *error)
 		case ERRCODE_CANNOT_CONNECT_NOW:
 		case ERRCODE_DATABASE_DROPPED:
 		case ERRCODE_IDLE_SESSION_TIMEOUT:
-		case ERRCODE_IO_ERROR:
+		case ERRCODE_DATA_CORRUPTED:
+		case ERRCODE_INDEX_CORRUPTED:
 			return true;
 	}
 	return false;

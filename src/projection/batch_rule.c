@@ -59,11 +59,14 @@ cqrs_batch_rule_begin(CqrsRule *rule)
 	TupleDescInitEntry(desc, EVENTS_STREAM_ID, "stream_id", TEXTOID, -1, 0);
 	table_close(event, NoLock);
 
+	/* kept aligned: a short header would cost a copy at each look at the data */
+	cqrs_tupdesc_set_storage(desc, EVENT_DATA, TYPSTORAGE_PLAIN);
+
 	relation->md.name = "events";
 	relation->md.reliddesc = InvalidOid;
 	relation->md.tupdesc = desc;
 	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
-	relation->md.enrtuples = 1000;
+	relation->md.enrtuples = 10000;
 
 	rule->events_desc = desc;
 	rule->events_slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
@@ -109,6 +112,11 @@ cqrs_batch_rule_add(CqrsRule *rule, CqrsEventRow *event)
 			slot->tts_values[column - 1] = cqrs_event_stream_id(event->slot);
 			slot->tts_isnull[column - 1] = false;
 			stream_id = (text *) DatumGetPointer(slot->tts_values[column - 1]);
+		}
+		else if (column == EVENT_DATA)
+		{
+			slot->tts_values[column - 1] = JsonbPGetDatum(cqrs_event_data(event));
+			slot->tts_isnull[column - 1] = false;
 		}
 		else
 			slot->tts_values[column - 1] = slot_getattr(event->slot, column,

@@ -21,7 +21,6 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_namespace.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -72,6 +71,8 @@ cqrs_build_init(void)
 bool
 cqrs_build_lock(const char *projection, int32 number)
 {
+	char	   *name = cqrs_build_name(projection, number);
+	CqrsBuild  *build = find_entry(name);
 	Relation	rel;
 	TupleTableSlot *slot;
 	CqrsCursor	cursor;
@@ -81,7 +82,9 @@ cqrs_build_lock(const char *projection, int32 number)
 	PreventCommandIfParallelMode("applying events");
 	rel = cqrs_table_open("cursor", RowExclusiveLock);
 	slot = table_slot_create(rel, NULL);
-	found = cqrs_cursor_lock(rel, cqrs_build_name(projection, number), NULL, slot, &cursor);
+	found = cqrs_cursor_lock(rel, name, &build->cursor_place, slot, &cursor);
+	if (found)
+		build->cursor_place = slot->tts_tid;
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, NoLock);
 	return found;
@@ -99,12 +102,7 @@ cqrs_build_get(const CqrsProjection *projection, int32 number)
 	Oid			schema = find_schema(projection, name, role);
 	CqrsBuild  *build = find_entry(name);
 
-	if (build->busy)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("projection \"%s\" is being applied in this session", projection->name),
-				 errdetail("A rule of it has got back to the projection.")));
-
+	cqrs_build_require_idle(projection->name);
 	cqrs_build_clean(build);
 	strlcpy(build->projection, projection->name, NAMEDATALEN);
 	build->number = number;
@@ -162,22 +160,27 @@ cqrs_build_clean(CqrsBuild *build)
 }
 
 /*
- * Is some build of the projection being applied, further up in this session?
+ * Refuses when a build of the projection is being applied further up in this
+ * session: a rule has got back to where it came from.
  */
-bool
-cqrs_build_is_busy(const char *projection)
+void
+cqrs_build_require_idle(const char *projection)
 {
 	HASH_SEQ_STATUS status;
 	CqrsBuild  *build;
-	bool		result = false;
 
 	if (builds == NULL)
-		return false;
+		return;
 	hash_seq_init(&status, builds);
 	while ((build = hash_seq_search(&status)) != NULL)
 		if (build->busy && strcmp(build->projection, projection) == 0)
-			result = true;
-	return result;
+		{
+			hash_seq_term(&status);
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("projection \"%s\" is being applied in this session", projection),
+					 errdetail("A rule of it has got back to the projection.")));
+		}
 }
 
 /*
@@ -234,8 +237,6 @@ static Oid
 find_schema(const CqrsProjection *projection, const char *name, Oid role)
 {
 	Oid			schema = get_namespace_oid(name, true);
-	HeapTuple	tuple;
-	Oid			owner;
 
 	if (!OidIsValid(schema))
 		ereport(ERROR,
@@ -244,12 +245,7 @@ find_schema(const CqrsProjection *projection, const char *name, Oid role)
 						name, projection->name),
 				 errhint("Drop the projection and create it again.")));
 
-	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for schema %u", schema);
-	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
-	ReleaseSysCache(tuple);
-	if (owner != role)
+	if (cqrs_schema_owner(schema) != role)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("schema \"%s\" of projection \"%s\" does not belong to \"%s\" any more",

@@ -49,6 +49,6 @@ extern bool cqrs_build_lock(const char *projection, int32 number);
 extern CqrsBuild *cqrs_build_get(const CqrsProjection *projection, int32 number);
 extern void cqrs_build_apply(CqrsBuild *build, CqrsFeed feed, void *arg);
 extern void cqrs_build_clean(CqrsBuild *build);
-extern bool cqrs_build_is_busy(const char *projection);
+extern void cqrs_build_require_idle(const char *projection);
 
 #endif							/* CQRS_BUILD_H */

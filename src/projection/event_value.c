@@ -45,7 +45,6 @@
 static void init_input(CqrsField *field);
 static void init_populate(CqrsField *field);
 static Datum column_value(CqrsEventRow *event, CqrsField *field, bool *isnull);
-static Jsonb *event_data(CqrsEventRow *event);
 static Datum payload_value(CqrsEventRow *event, CqrsField *field, bool *isnull);
 static bool plain_value(CqrsField *field, JsonbValue *json, Datum *value);
 static bool integer_value(Numeric numeric, Oid type, Datum *value);
@@ -134,6 +133,32 @@ cqrs_event_value(CqrsEventRow *event, CqrsField *field, bool *isnull)
 }
 
 /*
+ * The data of the event, detoasted and aligned, once.  Good until the next
+ * event.
+ */
+Jsonb *
+cqrs_event_data(CqrsEventRow *event)
+{
+	if (event->data == NULL)
+	{
+		bool		isnull;
+		Pointer		datum = DatumGetPointer(slot_getattr(event->slot, EVENT_DATA, &isnull));
+
+		if (VARATT_IS_SHORT(datum))
+		{
+			Size		length = VARSIZE_SHORT(datum) - VARHDRSZ_SHORT;
+
+			event->data = (Jsonb *) event->buffer.bytes;
+			SET_VARSIZE(event->data, length + VARHDRSZ);
+			memcpy(VARDATA(event->data), VARDATA_SHORT(datum), length);
+		}
+		else
+			event->data = DatumGetJsonbP(PointerGetDatum(datum));
+	}
+	return event->data;
+}
+
+/*
  * What follows the category and "-" in the name of the stream; the whole name
  * when it is all category.
  */
@@ -193,34 +218,9 @@ column_value(CqrsEventRow *event, CqrsField *field, bool *isnull)
 	if (field->column == EVENT_DATA)
 	{
 		*isnull = false;
-		return JsonbPGetDatum(event_data(event));
+		return JsonbPGetDatum(cqrs_event_data(event));
 	}
 	return slot_getattr(event->slot, field->column, isnull);
-}
-
-/*
- * The data of the event, detoasted and aligned, once.
- */
-static Jsonb *
-event_data(CqrsEventRow *event)
-{
-	if (event->data == NULL)
-	{
-		bool		isnull;
-		Pointer		datum = DatumGetPointer(slot_getattr(event->slot, EVENT_DATA, &isnull));
-
-		if (VARATT_IS_SHORT(datum))
-		{
-			Size		length = VARSIZE_SHORT(datum) - VARHDRSZ_SHORT;
-
-			event->data = (Jsonb *) event->buffer.bytes;
-			SET_VARSIZE(event->data, length + VARHDRSZ);
-			memcpy(VARDATA(event->data), VARDATA_SHORT(datum), length);
-		}
-		else
-			event->data = DatumGetJsonbP(PointerGetDatum(datum));
-	}
-	return event->data;
 }
 
 /*
@@ -229,7 +229,7 @@ event_data(CqrsEventRow *event)
 static Datum
 payload_value(CqrsEventRow *event, CqrsField *field, bool *isnull)
 {
-	Jsonb	   *data = event_data(event);
+	Jsonb	   *data = cqrs_event_data(event);
 	JsonbValue	json;
 	Datum		value;
 
@@ -376,7 +376,7 @@ populate_value(CqrsEventRow *event, CqrsField *field, bool *isnull)
 	HeapTupleData tuple;
 
 	record = FunctionCall2(&field->function, field->empty,
-						   JsonbPGetDatum(event_data(event)));
+						   JsonbPGetDatum(cqrs_event_data(event)));
 	header = DatumGetHeapTupleHeader(record);
 	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
 	ItemPointerSetInvalid(&tuple.t_self);

@@ -22,6 +22,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/inval.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -58,6 +59,7 @@ cqrs_function_rule_apply(CqrsRule *rule, CqrsEventRow *event)
 {
 	LOCAL_FCINFO(fcinfo, 1);
 	PgStat_FunctionCallUsage usage;
+	int			guc_level = NewGUCNestLevel();
 
 	InitFunctionCallInfoData(*fcinfo, &rule->flinfo, 1, InvalidOid, NULL, NULL);
 	fcinfo->args[0].value = ExecFetchSlotHeapTupleDatum(event->slot);
@@ -68,6 +70,8 @@ cqrs_function_rule_apply(CqrsRule *rule, CqrsEventRow *event)
 	(void) FunctionCallInvoke(fcinfo);
 	pgstat_end_function_usage(&usage, true);
 	PopActiveSnapshot();
+	/* a setting that the function has changed is no concern of the next event */
+	AtEOXact_GUC(false, guc_level);
 	CommandCounterIncrement();
 }
 

@@ -86,10 +86,10 @@ static int	n_progress = 0;
 static int	allocated_progress = 0;
 static FullTransactionId progress_of = {0};
 
-/* names of the projections that run inline, in order */
-static List *names = NIL;
-static bool names_valid = false;
-static MemoryContext names_context = NULL;
+/* the projections (CqrsProjection) that run inline, in the order of their names */
+static List *projections = NIL;
+static bool projections_valid = false;
+static MemoryContext projections_context = NULL;
 static Oid	projection_table = InvalidOid;
 
 static bool applying = false;
@@ -103,8 +103,9 @@ static void apply_all(void);
 static void feed_range(CqrsBuild *build, void *arg);
 static int64 get_progress(void);
 static void set_progress(int64 position);
-static List *get_names(void);
-static void load_names(void);
+static List *get_projections(void);
+static void load_projections(void);
+static List *read_names(void);
 static int	compare_names(const ListCell *a, const ListCell *b);
 static bool is_inline(TupleTableSlot *slot);
 static void projection_changed(Datum arg, Oid relid);
@@ -194,7 +195,7 @@ static void
 after_events(void)
 {
 	again = true;
-	if (applying || get_names() == NIL)
+	if (applying || get_projections() == NIL)
 		return;
 
 	applying = true;
@@ -231,9 +232,9 @@ apply_all(void)
 		range.after_position = get_progress();
 		range.last_position = cqrs_log_last_drawn();
 		again = false;
-		foreach(lc, get_names())
+		foreach(lc, get_projections())
 		{
-			CqrsProjection *projection = cqrs_projection_get(lfirst(lc));
+			CqrsProjection *projection = lfirst(lc);
 
 			cqrs_build_apply(cqrs_build_get(projection, projection->live_build),
 							 feed_range, &range);
@@ -303,11 +304,47 @@ set_progress(int64 position)
 }
 
 static List *
-get_names(void)
+get_projections(void)
 {
-	if (!names_valid)
-		load_names();
-	return names;
+	if (!projections_valid)
+		load_projections();
+	return projections;
+}
+
+/*
+ * Valid from the moment at which we begin to look, as far as no invalidation
+ * arrives from then on; in any case what we have found serves once.
+ */
+static void
+load_projections(void)
+{
+	List	   *names;
+	ListCell   *lc;
+	MemoryContext before;
+
+	if (projections_context == NULL)
+		projections_context = AllocSetContextCreate(CacheMemoryContext,
+													"cqrs inline projections",
+													ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(projections_context);
+	projections = NIL;
+	projection_table = cqrs_table_oid("projection");
+	before = MemoryContextSwitchTo(projections_context);
+
+	projections_valid = true;
+	PG_TRY();
+	{
+		names = read_names();
+		foreach(lc, names)
+			projections = lappend(projections, cqrs_projection_get(lfirst(lc)));
+	}
+	PG_CATCH();
+	{
+		projections_valid = false;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(before);
 }
 
 /*
@@ -315,42 +352,29 @@ get_names(void)
  * snapshot of our transaction.  But with an old snapshot we cannot build upon
  * the read tables, which may have been made after it.
  */
-static void
-load_names(void)
+static List *
+read_names(void)
 {
 	Relation	rel = cqrs_table_open("projection", AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	List	   *found = NIL;
-
-	if (names_context == NULL)
-		names_context = AllocSetContextCreate(CacheMemoryContext, "cqrs inline projections",
-											  ALLOCSET_SMALL_SIZES);
-	MemoryContextReset(names_context);
-	names = NIL;
-	projection_table = RelationGetRelid(rel);
-	names_valid = true;
+	List	   *names = NIL;
+	bool		isnull;
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 		if (is_inline(slot))
 		{
-			MemoryContext before = MemoryContextSwitchTo(names_context);
-			bool		isnull;
-
-			names_valid = false;
 			cqrs_row_require_visible(rel, slot);
-			names_valid = true;
-			found = lappend(found, TextDatumGetCString(slot_getattr(slot, COL_NAME, &isnull)));
-			MemoryContextSwitchTo(before);
+			names = lappend(names, TextDatumGetCString(slot_getattr(slot, COL_NAME, &isnull)));
 		}
-	list_sort(found, compare_names);
-	names = found;
+	list_sort(names, compare_names);
 
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, NoLock);
+	return names;
 }
 
 static int
@@ -376,5 +400,5 @@ static void
 projection_changed(Datum arg, Oid relid)
 {
 	if (!OidIsValid(relid) || relid == projection_table)
-		names_valid = false;
+		projections_valid = false;
 }

@@ -76,11 +76,7 @@ cqrs_drop_projection(PG_FUNCTION_ARGS)
 	char	   *name = cqrs_arg_string(fcinfo, 0, "projection");
 	CqrsProjection *projection = cqrs_projection_get_own(name);
 
-	if (cqrs_build_is_busy(name))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("cannot drop projection \"%s\" because it is being applied in this session",
-						name)));
+	cqrs_build_require_idle(name);
 	if (projection->is_inline)
 		cqrs_inline_lock();
 	if (projection->live_build != 0)

@@ -25,7 +25,6 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
-#include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -35,7 +34,6 @@
 
 #include "base/compat.h"
 #include "base/names.h"
-#include "base/plans.h"
 #include "base/table.h"
 #include "event/log.h"
 #include "projection/park.h"
@@ -60,7 +58,20 @@ enum
 	COL_TRIED_AT
 };
 
+#define POSITION_INDEX "parked_event_pkey"
 #define STREAM_INDEX "parked_event_stream_idx"
+
+/*
+ * A scan of parked events under way.
+ */
+typedef struct ParkedScan
+{
+	Relation	rel;
+	Relation	index;
+	TupleTableSlot *slot;
+	Snapshot	snapshot;
+	IndexScanDesc scan;
+} ParkedScan;
 
 typedef struct StreamEntry
 {
@@ -77,8 +88,14 @@ struct CqrsParkedStreams
 };
 
 static bool any_parked(CqrsBuild *build, text *stream);
+static bool find_parked(CqrsBuild *build, TupleTableSlot *event, TupleTableSlot *slot);
+static void begin_scan(ParkedScan *scan, CqrsBuild *build, text *stream,
+					   StrategyNumber strategy, int64 position);
+static bool next_in_scan(ParkedScan *scan);
+static void end_scan(ParkedScan *scan);
 static StreamEntry *find_stream(CqrsParkedStreams *parked, text *stream, bool *found);
 static Datum event_column(TupleTableSlot *event, int column);
+static void set_error(Datum *values, bool *nulls, const ErrorData *error, const char *rule);
 static void set_text(Datum *value, bool *isnull, const char *string);
 
 /*
@@ -163,13 +180,7 @@ cqrs_parked_insert(CqrsBuild *build, TupleTableSlot *event,
 	values[COL_STREAM - 1] = event_column(event, EVENT_STREAM);
 	values[COL_VERSION - 1] = event_column(event, EVENT_VERSION);
 	values[COL_EVENT_TYPE - 1] = event_column(event, EVENT_TYPE);
-	set_text(&values[COL_RULE - 1], &nulls[COL_RULE - 1], rule);
-	set_text(&values[COL_SQLSTATE - 1], &nulls[COL_SQLSTATE - 1],
-			 error ? unpack_sql_state(error->sqlerrcode) : NULL);
-	set_text(&values[COL_MESSAGE - 1], &nulls[COL_MESSAGE - 1], error ? error->message : NULL);
-	set_text(&values[COL_DETAIL - 1], &nulls[COL_DETAIL - 1], error ? error->detail : NULL);
-	set_text(&values[COL_HINT - 1], &nulls[COL_HINT - 1], error ? error->hint : NULL);
-	set_text(&values[COL_CONTEXT - 1], &nulls[COL_CONTEXT - 1], error ? error->context : NULL);
+	set_error(values, nulls, error, rule);
 	values[COL_ATTEMPTS - 1] = Int32GetDatum(error ? 1 : 0);
 	values[COL_PARKED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	values[COL_TRIED_AT - 1] = values[COL_PARKED_AT - 1];
@@ -186,22 +197,29 @@ void
 cqrs_parked_failed_again(CqrsBuild *build, TupleTableSlot *event,
 						 const ErrorData *error, const char *rule)
 {
-	Datum		values[9];
-	bool		nulls[9] = {false};
+	CqrsTable	table;
+	TupleTableSlot *old;
 
-	values[0] = CStringGetTextDatum(build->projection);
-	values[1] = Int32GetDatum(build->number);
-	values[2] = event_column(event, EVENT_POSITION);
-	set_text(&values[3], &nulls[3], rule);
-	set_text(&values[4], &nulls[4], unpack_sql_state(error->sqlerrcode));
-	set_text(&values[5], &nulls[5], error->message);
-	set_text(&values[6], &nulls[6], error->detail);
-	set_text(&values[7], &nulls[7], error->hint);
-	set_text(&values[8], &nulls[8], error->context);
+	cqrs_table_begin(&table, "parked_event", false);
+	old = table_slot_create(table.rel, NULL);
+	if (find_parked(build, event, old))
+	{
+		Datum	   *values = cqrs_table_new_row(&table);
+		bool	   *nulls = table.slot->tts_isnull;
 
-	SPI_connect();
-	cqrs_plan_execute(CQRS_PLAN_UPDATE_PARKED_EVENT, values, nulls);
-	SPI_finish();
+		slot_getallattrs(old);
+		memcpy(values, old->tts_values, COL_TRIED_AT * sizeof(Datum));
+		memcpy(nulls, old->tts_isnull, COL_TRIED_AT * sizeof(bool));
+		set_error(values, nulls, error, rule);
+		values[COL_ATTEMPTS - 1] = Int32GetDatum(DatumGetInt32(values[COL_ATTEMPTS - 1]) + 1);
+		values[COL_TRIED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+		nulls[COL_TRIED_AT - 1] = false;
+		if (!cqrs_row_update(&table, &old->tts_tid))
+			elog(ERROR, "parked event was changed while its build was locked");
+	}
+	ExecDropSingleTupleTableSlot(old);
+	cqrs_table_end(&table);
+	CommandCounterIncrement();
 }
 
 /*
@@ -210,12 +228,14 @@ cqrs_parked_failed_again(CqrsBuild *build, TupleTableSlot *event,
 void
 cqrs_parked_delete(CqrsBuild *build, TupleTableSlot *event)
 {
-	Datum		values[3] = {CStringGetTextDatum(build->projection),
-		Int32GetDatum(build->number), event_column(event, EVENT_POSITION)};
+	Relation	rel = cqrs_table_open("parked_event", RowExclusiveLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
 
-	SPI_connect();
-	cqrs_plan_execute(CQRS_PLAN_DELETE_PARKED_EVENT, values, NULL);
-	SPI_finish();
+	if (find_parked(build, event, slot))
+		simple_table_tuple_delete(rel, &slot->tts_tid, GetTransactionSnapshot());
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, NoLock);
+	CommandCounterIncrement();
 }
 
 /*
@@ -225,26 +245,19 @@ cqrs_parked_delete(CqrsBuild *build, TupleTableSlot *event)
 bool
 cqrs_parked_list(CqrsBuild *build, text *stream, int64 after, int64 count, List **positions)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	Datum		values[5] = {CStringGetTextDatum(build->projection),
-		Int32GetDatum(build->number), Int64GetDatum(after),
-	PointerGetDatum(stream), Int64GetDatum(count)};
-	bool		nulls[5] = {false, false, false, stream == NULL, false};
+	ParkedScan	scan;
 
 	*positions = NIL;
-	SPI_connect();
-	cqrs_plan_execute(CQRS_PLAN_LIST_PARKED, values, nulls);
-	MemoryContextSwitchTo(caller);
-	for (uint64 row = 0; row < SPI_processed; row++)
+	begin_scan(&scan, build, stream,
+			   BTGreaterStrategyNumber, after);
+	while (list_length(*positions) < count && next_in_scan(&scan))
 	{
 		int64	   *position = palloc(sizeof(int64));
-		bool		isnull;
 
-		*position = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row],
-												SPI_tuptable->tupdesc, 1, &isnull));
+		*position = DatumGetInt64(event_column(scan.slot, COL_POSITION));
 		*positions = lappend(*positions, position);
 	}
-	SPI_finish();
+	end_scan(&scan);
 	return *positions != NIL;
 }
 
@@ -269,30 +282,80 @@ cqrs_error_summary(TupleTableSlot *event, const ErrorData *error)
 static bool
 any_parked(CqrsBuild *build, text *stream)
 {
-	Relation	rel = cqrs_table_open("parked_event", AccessShareLock);
-	Relation	index = index_open(cqrs_table_oid(STREAM_INDEX), AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	int			n_keys = stream ? 3 : 2;
-	IndexScanDesc scan = cqrs_index_beginscan(rel, index, snapshot, n_keys);
-	ScanKeyData keys[3];
-	bool		result;
+	List	   *positions;
 
-	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_TEXTEQ,
+	return cqrs_parked_list(build, stream, 0, 1, &positions);
+}
+
+/*
+ * Finds the row of an event; the slot keeps it.
+ */
+static bool
+find_parked(CqrsBuild *build, TupleTableSlot *event, TupleTableSlot *slot)
+{
+	ParkedScan	scan;
+	bool		found;
+
+	begin_scan(&scan, build, NULL,
+			   BTEqualStrategyNumber, DatumGetInt64(event_column(event, EVENT_POSITION)));
+	found = next_in_scan(&scan);
+	if (found)
+	{
+		ExecCopySlot(slot, scan.slot);
+		slot->tts_tid = scan.slot->tts_tid;
+	}
+	end_scan(&scan);
+	return found;
+}
+
+/*
+ * Begins a scan of a build's parked events in position order, of one stream if
+ * given: equal to a position, or greater.  By an index, whatever the planner
+ * knew of the table when this session began.
+ */
+static void
+begin_scan(ParkedScan *scan, CqrsBuild *build, text *stream,
+		   StrategyNumber strategy, int64 position)
+{
+	ScanKeyData keys[4];
+	int			n = 0;
+
+	scan->rel = cqrs_table_open("parked_event", AccessShareLock);
+	scan->index = index_open(cqrs_table_oid(stream ? STREAM_INDEX : POSITION_INDEX),
+							 AccessShareLock);
+	scan->slot = table_slot_create(scan->rel, NULL);
+	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+	ScanKeyInit(&keys[n], 1, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(build->projection));
-	keys[0].sk_collation = C_COLLATION_OID;
-	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(build->number));
-	ScanKeyInit(&keys[2], 3, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(stream));
-	keys[2].sk_collation = C_COLLATION_OID;
+	keys[n++].sk_collation = C_COLLATION_OID;
+	ScanKeyInit(&keys[n++], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(build->number));
+	if (stream)
+	{
+		ScanKeyInit(&keys[n], 3, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(stream));
+		keys[n++].sk_collation = C_COLLATION_OID;
+	}
+	ScanKeyInit(&keys[n], n + 1, strategy,
+				strategy == BTEqualStrategyNumber ? F_INT8EQ : F_INT8GT, Int64GetDatum(position));
+	n++;
+	scan->scan = cqrs_index_beginscan(scan->rel, scan->index, scan->snapshot, n);
+	index_rescan(scan->scan, keys, n, NULL, 0);
+}
 
-	index_rescan(scan, keys, n_keys, NULL, 0);
-	result = index_getnext_slot(scan, ForwardScanDirection, slot);
-	index_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, NoLock);
-	table_close(rel, NoLock);
-	return result;
+static bool
+next_in_scan(ParkedScan *scan)
+{
+	return index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
+}
+
+static void
+end_scan(ParkedScan *scan)
+{
+	index_endscan(scan->scan);
+	UnregisterSnapshot(scan->snapshot);
+	ExecDropSingleTupleTableSlot(scan->slot);
+	index_close(scan->index, NoLock);
+	table_close(scan->rel, NoLock);
 }
 
 static StreamEntry *
@@ -310,6 +373,21 @@ event_column(TupleTableSlot *event, int column)
 	bool		isnull;
 
 	return slot_getattr(event, column, &isnull);
+}
+
+/*
+ * Fills in what went wrong; nothing has, without an error.
+ */
+static void
+set_error(Datum *values, bool *nulls, const ErrorData *error, const char *rule)
+{
+	set_text(&values[COL_RULE - 1], &nulls[COL_RULE - 1], rule);
+	set_text(&values[COL_SQLSTATE - 1], &nulls[COL_SQLSTATE - 1],
+			 error ? unpack_sql_state(error->sqlerrcode) : NULL);
+	set_text(&values[COL_MESSAGE - 1], &nulls[COL_MESSAGE - 1], error ? error->message : NULL);
+	set_text(&values[COL_DETAIL - 1], &nulls[COL_DETAIL - 1], error ? error->detail : NULL);
+	set_text(&values[COL_HINT - 1], &nulls[COL_HINT - 1], error ? error->hint : NULL);
+	set_text(&values[COL_CONTEXT - 1], &nulls[COL_CONTEXT - 1], error ? error->context : NULL);
 }
 
 static void

@@ -344,10 +344,14 @@ row_to_rule(uint64 row, const char *projection)
 static void
 check_handler(const char *projection, const char *signature, const char *owner)
 {
-	Oid			function = DatumGetObjectId(DirectFunctionCall1(to_regprocedure,
-																CStringGetTextDatum(signature)));
+	LOCAL_FCINFO(fcinfo, 1);
+	Oid			function;
 
-	if (!OidIsValid(function) || owner == NULL)
+	InitFunctionCallInfoData(*fcinfo, NULL, 1, InvalidOid, NULL, NULL);
+	fcinfo->args[0].value = CStringGetTextDatum(signature);
+	fcinfo->args[0].isnull = false;
+	function = DatumGetObjectId(to_regprocedure(fcinfo));
+	if (fcinfo->isnull || owner == NULL)
 		return;
 	if (get_role_oid(owner, true) != cqrs_function_owner(function))
 		ereport(ERROR,

@@ -140,6 +140,8 @@ check_function(Oid function, void *arg)
 		   volatility == PROVOLATILE_VOLATILE ?
 		   "The function is volatile: it may give something else in a replay." :
 		   "It may give something else in a replay.",
+		   function >= FirstNormalObjectId ?
+		   "Declare the function STABLE or IMMUTABLE if it is, or use a function as the rule." :
 		   hint_for(name));
 	return false;				/* keep compiler quiet */
 }
@@ -179,11 +181,9 @@ hint_for(const char *name)
 		return "Use event.recorded_at, the time at which the event was appended.";
 	if (strcmp(name, "nextval") == 0)
 		return "Use event.position, event.stream_id or event.version, or put the number into the event.";
-	if (strstr(name, "random") != NULL || strstr(name, "uuid") != NULL)
-		return "Put the value into the event when it is appended.";
 	if (strstr(name, "user") != NULL)
 		return "Use event.metadata, which tells who caused the event.";
-	return "Put the value into the event when it is appended, declare the function STABLE or IMMUTABLE if it is, or use a function as the rule.";
+	return "Put the value into the event when it is appended.";
 }
 
 static void

@@ -103,6 +103,9 @@ typedef struct CqrsStatement
 	CqrsRule   *rule;
 	CachedPlanSource *source;	/* of a fold, too: it notices changes */
 	int			generation;		/* of the source, when we first had a plan; 0: not yet */
+	int64		executions;
+	int64		next_look;		/* at the tables' sizes: at this execution */
+	uint64		planned_blocks; /* size of the tables when the plan was made */
 	bool		touches_all;	/* may it read or write any table? */
 	CqrsFold   *fold;			/* or NULL */
 	const char *reason;			/* why not a fold */
@@ -166,6 +169,7 @@ extern void cqrs_scope_setup_parser(ParseState *pstate, void *scope);
 extern void cqrs_field_init(CqrsField *field);
 extern void cqrs_event_begin(CqrsEventRow *event, TupleTableSlot *slot);
 extern Datum cqrs_event_value(CqrsEventRow *event, CqrsField *field, bool *isnull);
+extern Jsonb *cqrs_event_data(CqrsEventRow *event);
 extern Datum cqrs_event_stream_id(TupleTableSlot *slot);
 
 /* rule.c */
@@ -184,6 +188,7 @@ extern void cqrs_query_check_replayable(CqrsRule *rule, Query *query, bool *call
 /* statement.c */
 extern void cqrs_statement_run(CqrsStatement *statement, ParamListInfo params,
 							   QueryEnvironment *environment);
+extern void cqrs_statement_try_plan(CqrsStatement *statement, QueryEnvironment *environment);
 extern bool cqrs_statement_valid(CqrsStatement *statement);
 
 /* function_rule.c */

@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
@@ -25,7 +26,10 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "base/compat.h"
 #include "base/plans.h"
@@ -84,7 +88,8 @@ cqrs_views_create(const CqrsProjection *projection, int32 number, Oid role)
 
 /*
  * Drops the schema of a build with all that is in it, and the views on it in
- * the read schema.  When something else depends on them, that is an error.
+ * the read schema.  When something else depends on them, that is an error.  A
+ * schema that is not the owner's any more is none of ours.
  */
 void
 cqrs_tables_drop(const CqrsProjection *projection, int32 number)
@@ -95,6 +100,13 @@ cqrs_tables_drop(const CqrsProjection *projection, int32 number)
 
 	if (!OidIsValid(schema))
 		return;
+	if (get_role_oid(projection->owner, true) != cqrs_schema_owner(schema))
+	{
+		ereport(NOTICE,
+				(errmsg("schema \"%s\" does not belong to \"%s\" and is left alone",
+						get_namespace_name(schema), projection->owner)));
+		return;
+	}
 
 	targets = new_object_addresses();
 	add_views(targets, projection, number, schema);
@@ -107,6 +119,22 @@ cqrs_tables_drop(const CqrsProjection *projection, int32 number)
 }
 
 /*
+ * The owner of a schema that exists.
+ */
+Oid
+cqrs_schema_owner(Oid schema)
+{
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for schema %u", schema);
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
  * Runs statements of a user, or ones made of names that he gave.
  */
 static void
@@ -114,7 +142,6 @@ run_as_owner(const char *sql, Oid role, const char *schema, const char *what)
 {
 	ErrorContextCallback callback;
 	CqrsRunAs	before;
-	int			result;
 
 	callback.callback = statement_context;
 	callback.arg = unconstify(char *, what);
@@ -122,14 +149,7 @@ run_as_owner(const char *sql, Oid role, const char *schema, const char *what)
 	error_context_stack = &callback;
 
 	cqrs_run_as_begin(role, schema, &before);
-	SPI_connect();
-	result = SPI_execute(sql, false, 0);
-	if (result < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("this statement cannot be used here: %s",
-						SPI_result_code_string(result))));
-	SPI_finish();
+	cqrs_plan_run(sql);
 	cqrs_run_as_end(&before);
 	error_context_stack = callback.previous;
 }

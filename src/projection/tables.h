@@ -18,6 +18,7 @@
 extern char *cqrs_build_name(const char *projection, int32 number);
 extern void cqrs_tables_create(const CqrsProjection *projection, int32 number, Oid role);
 extern List *cqrs_views_create(const CqrsProjection *projection, int32 number, Oid role);
+extern Oid	cqrs_schema_owner(Oid schema);
 extern void cqrs_tables_drop(const CqrsProjection *projection, int32 number);
 
 #endif							/* CQRS_TABLES_H */

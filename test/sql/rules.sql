@@ -1,0 +1,107 @@
+-- What rules can say, and which plans they get.  Driven without projections.
+CREATE EXTENSION cqrs_engine_test;
+CREATE SCHEMA rules;
+CREATE TYPE rules.added AS (order_id bigint, qty int, price numeric, tags text[], type text);
+SELECT cqrs_create_event_type('RulesAdded', 'rules.added');
+CREATE TABLE rules.event (LIKE cqrs.event, PRIMARY KEY (position));
+INSERT INTO rules.event
+	SELECT i, '1', 'order-' || i % 3, 'order', i, CASE WHEN i % 4 = 0 THEN 'RulesOther' ELSE 'RulesAdded' END, 1,
+		   jsonb_build_object('order_id', i % 3, 'qty', i, 'price', 1.50, 'tags', jsonb_build_array('a', i), 'type', 'x'),
+		   NULL, NULL, '2026-01-01 00:00Z'
+	  FROM generate_series(1, 20) i;
+CREATE SCHEMA build;
+SET search_path = build, pg_catalog, pg_temp;
+CREATE TABLE o (order_id bigint PRIMARY KEY, items int CHECK (items < 60), total numeric(8,2), note text, tags text[]);
+CREATE TABLE log (position bigint, what text);
+
+-- one of each kind
+CREATE FUNCTION rules.handler(event cqrs.event) RETURNS void LANGUAGE plpgsql AS
+	$$BEGIN INSERT INTO build.log VALUES (event.position, 'function'); END$$;
+SELECT * FROM public.engine_apply(
+	array['sql', 'sql', 'function', 'batch'], array['RulesAdded', '*', 'RulesOther', '*'],
+	array[$$INSERT INTO o VALUES (event.order_id, event.qty, event.price, event.type, event.tags)
+			ON CONFLICT (order_id) DO UPDATE SET items = o.items + excluded.items, total = o.total + event.price * event.qty$$,
+		  $$UPDATE o SET note = event.stream_id || '/' || (event.data->>'type') WHERE order_id = event.stream_id::int;
+			INSERT INTO log SELECT event.position, 'seen ' || items FROM o WHERE order_id = 1 AND event.version % 7 = 0$$,
+		  'rules.handler(cqrs.event)',
+		  $$INSERT INTO log SELECT max(position), stream_id FROM events GROUP BY stream_id$$],
+	'rules.event', 6);
+SELECT * FROM o ORDER BY 1;
+SELECT * FROM log ORDER BY 1, 2;
+
+-- plans, and why
+CREATE FUNCTION plan(rule text) RETURNS SETOF text LANGUAGE sql AS
+	$$SELECT plan || coalesce(': ' || reason, '') FROM public.engine_explain(array['sql'], array['RulesAdded'], array[rule])$$;
+CREATE TABLE child (id int PRIMARY KEY, o bigint REFERENCES o);
+CREATE TABLE uniq (id int PRIMARY KEY, c int UNIQUE);
+CREATE TABLE deferred (id int PRIMARY KEY DEFERRABLE);
+CREATE TABLE expr (id int PRIMARY KEY, c int);
+CREATE INDEX ON expr ((1 / c));
+CREATE TABLE part (id int PRIMARY KEY) PARTITION BY LIST (id);
+CREATE TABLE pair (a int, b text, n int, g int GENERATED ALWAYS AS (n + 1) STORED, PRIMARY KEY (b, a));
+CREATE VIEW view AS SELECT * FROM pair;
+CREATE FUNCTION rules.reads(int) RETURNS int STABLE LANGUAGE sql AS 'SELECT max($1) FROM build.log';
+SELECT plan('UPDATE pair SET n = event.qty WHERE a = event.qty AND b = event.stream');
+SELECT plan('UPDATE pair SET n = n + event.qty WHERE a = event.qty AND b = event.stream_id AND n > 3');
+SELECT plan('UPDATE pair SET n = event.qty WHERE a = event.qty');
+SELECT plan('UPDATE pair SET a = 1 WHERE a = event.qty AND b = event.type');
+SELECT plan('UPDATE pair SET n = 1 WHERE a = event.price AND b = event.type');
+SELECT plan('DELETE FROM pair WHERE event.order_id = a AND b = event.type');
+SELECT plan('DELETE FROM view WHERE a = 1 AND b = ''x''');
+SELECT plan('INSERT INTO pair VALUES (1, event.stream, 2) ON CONFLICT DO NOTHING');
+SELECT plan('INSERT INTO pair VALUES (1, event.stream, 2), (2, event.stream, 2)');
+SELECT plan('INSERT INTO pair VALUES (1, event.stream, 2) RETURNING a');
+SELECT plan('INSERT INTO pair SELECT 1, note FROM o');
+SELECT plan('INSERT INTO pair VALUES (1, event.stream, rules.reads(2))');
+SELECT plan('INSERT INTO pair VALUES (1, event.stream, (SELECT count(*) FROM o))');
+SELECT plan('INSERT INTO log VALUES (1)');
+SELECT plan('INSERT INTO o VALUES (event.order_id)');
+SELECT plan('INSERT INTO child VALUES (1)');
+SELECT plan('INSERT INTO uniq VALUES (1)');
+SELECT plan('INSERT INTO deferred VALUES (1)');
+SELECT plan('INSERT INTO expr VALUES (1)');
+SELECT plan('INSERT INTO part VALUES (1)');
+SELECT plan('INSERT INTO rules.event SELECT * FROM rules.event');
+-- a table in the statement hides the event
+SELECT plan('INSERT INTO log SELECT event.position, event.nosuch FROM rules.event');
+SELECT plan('INSERT INTO log SELECT event.position, e.type FROM rules.event e WHERE e.position < event.position');
+
+-- faults
+\set SHOW_CONTEXT always
+SELECT plan('UPDATE o SET items = event.qyt WHERE order_id = 1');
+SELECT plan('UPDATE o SET items = event.* WHERE order_id = 1');
+SELECT plan('UPDATE o SET itms = 1');
+SELECT plan('SELECT 1; UPDAT o');
+SELECT plan('');
+SELECT plan('SELECT 1; DROP TABLE o');
+SELECT plan('SELECT 1 AS x INTO y');
+SELECT plan('INSERT INTO pair VALUES (1, ''x'') ON CONFLICT (n) DO NOTHING');
+SELECT * FROM public.engine_explain(array['sql'], array['*'], array['INSERT INTO log VALUES (event.qty)']);
+SELECT * FROM public.engine_explain(array['function'], array['*'], array['pg_catalog.abs(int)']);
+SELECT * FROM public.engine_explain(array['function'], array['*'], array['nosuch(cqrs.event)']);
+SELECT * FROM public.engine_explain(array['batch'], array['*'], array['SELECT event.position FROM events']);
+SELECT * FROM public.engine_explain(array['batch'], array['*'], array['SELECT 1; SELECT 2']);
+
+-- what cannot be replayed
+CREATE SEQUENCE seq;
+CREATE TABLE volatile (id int PRIMARY KEY, at timestamptz DEFAULT now(), r float DEFAULT random(), n int DEFAULT nextval('seq'));
+CREATE TABLE identity (id int GENERATED ALWAYS AS IDENTITY, n int);
+SELECT plan('INSERT INTO log VALUES (1, now()::text)');
+SELECT plan('INSERT INTO log VALUES (1, current_date::text)');
+SELECT plan('INSERT INTO log VALUES (1, current_user)');
+SELECT plan('INSERT INTO log VALUES (random() * 10)');
+SELECT plan('UPDATE log SET what = gen_random_uuid() WHERE position = 1');
+SELECT plan('INSERT INTO log SELECT nextval(''seq'') FROM o');
+SELECT plan('INSERT INTO log VALUES (1, current_setting(''work_mem''))');
+SELECT plan('INSERT INTO log VALUES (1, age(event.recorded_at)::text)');
+SELECT plan('INSERT INTO volatile (id, r, n) VALUES (1, 1, 1)');
+SELECT plan('INSERT INTO volatile (id, at, n) VALUES (1, event.recorded_at, 1)');
+SELECT plan('INSERT INTO volatile (id, at, r) VALUES (1, event.recorded_at, 1)');
+SELECT plan('INSERT INTO volatile VALUES (1, event.recorded_at, 1, 1)');
+SELECT plan('INSERT INTO identity (n) VALUES (1)');
+
+RESET search_path;
+DROP SCHEMA build CASCADE;
+DROP SCHEMA rules CASCADE;
+DELETE FROM cqrs.event_type WHERE name = 'RulesAdded';
+DROP EXTENSION cqrs_engine_test;
