@@ -25,7 +25,7 @@
 
 #include "base/args.h"
 #include "base/compat.h"
-#include "base/guc.h"
+#include "base/names.h"
 #include "command/send.h"
 #include "event/token.h"
 
@@ -62,6 +62,7 @@ enum
 };
 
 static void get_command(FunctionCallInfo fcinfo, const char *function, CqrsCommand *command);
+static text *get_name(FunctionCallInfo fcinfo);
 static Datum form_result(FunctionCallInfo fcinfo, const pg_uuid_t *command_id,
 						 const CqrsOutcome *outcome);
 static Datum form_execute_result(FunctionCallInfo fcinfo, const CqrsOutcome *outcome,
@@ -112,7 +113,7 @@ cqrs_execute(PG_FUNCTION_ARGS)
 	ArrayType  *projections = NULL;
 	pg_uuid_t	command_id;
 	int64		timeout = 0;
-	bool		synced = false;
+	bool		synced = true;	/* without events there is nothing to wait for */
 
 	if (!fcinfo->context || !IsA(fcinfo->context, CallContext) ||
 		castNode(CallContext, fcinfo->context)->atomic)
@@ -125,7 +126,7 @@ cqrs_execute(PG_FUNCTION_ARGS)
 	cqrs_arg_require(fcinfo, EXECUTE_COMMAND, "command");
 	cqrs_arg_require(fcinfo, EXECUTE_PAYLOAD, "payload");
 	cqrs_arg_require(fcinfo, EXECUTE_TIMEOUT, "timeout");
-	command.name = PG_GETARG_TEXT_PP(EXECUTE_COMMAND);
+	command.name = get_name(fcinfo);
 	command.payload = PG_GETARG_JSONB_P(EXECUTE_PAYLOAD);
 	timeout = cqrs_arg_timeout(PG_GETARG_INTERVAL_P(EXECUTE_TIMEOUT));
 	if (!PG_ARGISNULL(EXECUTE_PROJECTIONS))
@@ -167,7 +168,7 @@ get_command(FunctionCallInfo fcinfo, const char *function, CqrsCommand *command)
 	cqrs_arg_require(fcinfo, 0, "command");
 	cqrs_arg_require(fcinfo, 1, "payload");
 
-	command->name = PG_GETARG_TEXT_PP(0);
+	command->name = get_name(fcinfo);
 	command->payload = PG_GETARG_JSONB_P(1);
 	command->command_id = PG_ARGISNULL(2) ? NULL : PG_GETARG_UUID_P(2);
 	command->correlation_id = PG_ARGISNULL(3) ? NULL : PG_GETARG_UUID_P(3);
@@ -178,6 +179,19 @@ get_command(FunctionCallInfo fcinfo, const char *function, CqrsCommand *command)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("metadata of a command must be a JSON object")));
+}
+
+/*
+ * The first argument: what no command can be called does not get as far as the
+ * ledger.
+ */
+static text *
+get_name(FunctionCallInfo fcinfo)
+{
+	text	   *name = PG_GETARG_TEXT_PP(0);
+
+	cqrs_check_name(name, "command", CQRS_MAX_NAME);
+	return name;
 }
 
 static Datum

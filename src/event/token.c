@@ -103,7 +103,7 @@ cqrs_token_parse(const char *string, CqrsToken *token)
 	if (strlen(string) > 64 || strspn(string, "0123456789-") != strlen(string) ||
 		sscanf(string, "%10u-%10u-%20llu%n", &incarnation, &timeline, &xid, &end) != 3 ||
 		string[end] != '\0' || incarnation == 0 || incarnation > PG_INT32_MAX ||
-		timeline == 0 || xid == 0)
+		timeline == 0 || xid == 0 || xid > PG_INT64_MAX)
 		return false;
 	token->incarnation = (int32) incarnation;
 	token->timeline = timeline;
