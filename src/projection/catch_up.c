@@ -51,7 +51,11 @@ cqrs_catch_up(PG_FUNCTION_ARGS)
 
 		require_running(projection);
 		/* one that runs inline is never behind */
-		PG_RETURN_INT64(projection->is_inline ? 0 : catch_up(name, &budget));
+		if (!projection->is_inline)
+			applied = catch_up(name, &budget);
+		/* dropped while we waited for it? */
+		(void) cqrs_projection_get(name);
+		PG_RETURN_INT64(applied);
 	}
 
 	foreach(lc, cqrs_projection_running_async())
