@@ -144,7 +144,8 @@ cqrs_event_data(CqrsEventRow *event)
 		bool		isnull;
 		Pointer		datum = DatumGetPointer(slot_getattr(event->slot, EVENT_DATA, &isnull));
 
-		if (VARATT_IS_SHORT(datum))
+		/* a pointer to a value stored elsewhere has a short header, too */
+		if (VARATT_IS_SHORT(datum) && !VARATT_IS_EXTERNAL(datum))
 		{
 			Size		length = VARSIZE_SHORT(datum) - VARHDRSZ_SHORT;
 

@@ -183,7 +183,8 @@ keep_value(CqrsArena *arena, Datum value, CqrsField *field)
 	Size		size;
 	char	   *copy;
 
-	if (field->typlen == -1 && VARATT_IS_EXTENDED(pointer) && !VARATT_IS_SHORT(pointer))
+	if (field->typlen == -1 &&
+		(VARATT_IS_EXTERNAL(pointer) || VARATT_IS_COMPRESSED(pointer)))
 		pointer = (Pointer) PG_DETOAST_DATUM(value);
 	size = datumGetSize(PointerGetDatum(pointer), false, field->typlen);
 	copy = cqrs_arena_alloc(arena, size);

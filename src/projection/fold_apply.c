@@ -144,6 +144,7 @@ complete_row(CqrsFoldTable *table, TupleTableSlot *slot, bool check)
 {
 	CqrsFoldOpen *open = table->open;
 
+	slot->tts_tableOid = table->relid;
 	if (table->generated)
 	{
 		ExecComputeStoredGenerated(open->rri, open->estate, slot, CMD_INSERT);

@@ -50,8 +50,8 @@ my %values = (
 	'jsonb' => [ '{j}', 'event.data', "'{}'", "jsonb_build_object('n', {n})", 'NULL' ],
 	'int[]' => [ '{a}', "'{}'", 'array[{n}]', 'NULL' ],
 	'boolean' => [ '{b}', 'true', 'NULL', '{n} > 3' ],
-	'diff.positive' => [ '{d}', '{n}', '1', '{k}' ],
-	'diff.short_text' => [ '{s}', "'ok'", "'bad'", '{v}' ],
+	'diff.positive' => [ '{d}', 'abs({n}) + 1', '1', '{k} + 1', '{n}' ],
+	'diff.short_text' => [ '{s}', "'ok'", "'ok'", "left({s}, 4)", "CASE WHEN {n} = 3 THEN 'bad' ELSE 'ok' END", '{v}' ],
 	'timestamptz' => [ '{t}', 'event.recorded_at', 'NULL' ],
 );
 
@@ -110,7 +110,7 @@ sub make_table
 	{
 		my $type = pick('int', 'int', 'text', 'text', 'numeric', sort keys %values);
 		my $ddl = "c$i $type";
-		$ddl .= ' NOT NULL' if chance(15);
+		$ddl .= ' NOT NULL' if chance(8);
 		$ddl .= ' DEFAULT 7' if $type eq 'int' && chance(30);
 		$ddl .= " DEFAULT 'dft'" if $type eq 'text' && chance(30);
 		$ddl .= " CHECK (c$i < 200)" if $type eq 'int' && chance(20);
@@ -123,13 +123,19 @@ sub make_table
 		my ($int) = grep { $_->{type} eq 'int' } @{ $t{columns} };
 		push @ddl, "g0 int GENERATED ALWAYS AS ($int->{name} + 1) STORED" if $int;
 	}
+	my $dropped = chance(10);
+	splice(@ddl, rnd(scalar @ddl), 0, 'gone ' . pick('text', 'int')) if $dropped;
 	my @names = map { $_->{name} } @{ $t{keys} };
 	@names = reverse @names if chance(30);
-	push @ddl, 'PRIMARY KEY (' . join(', ', @names) . ')' if chance(95);
+	$t{pk} = chance(95);
+	push @ddl, 'PRIMARY KEY (' . join(', ', @names) . ')' if $t{pk};
 	$t{ddl} = "CREATE TABLE $name (" . join(', ', @ddl) . ')'
 	  . (chance(20) ? ' WITH (fillfactor = 50)' : '') . ';';
 
+	$t{ddl} .= " ALTER TABLE $name DROP COLUMN gone;" if $dropped;
 	my $c = pick(@{ $t{columns} });
+	my ($text) = grep { $_->{type} eq 'text' } @{ $t{columns} };
+	$t{ddl} .= " CREATE INDEX ON $name ($text->{name});" if $text && chance(20);
 	$t{ddl} .= " CREATE INDEX ON $name ($c->{name});" if chance(20) && $c->{type} !~ /jsonb/;
 	$t{ddl} .= " CREATE INDEX ON $name USING gin ($c->{name});" if chance(50) && $c->{type} =~ /jsonb|\[\]/;
 	$t{ddl} .= " CREATE UNIQUE INDEX ON $name ($c->{name});" if chance(5) && $c->{type} !~ /jsonb/;
@@ -154,6 +160,17 @@ sub set_list
 	my @set;
 	my %done;
 
+	# each of two columns gets the other's value
+	if (chance(12))
+	{
+		my $a = pick(@{ $t->{columns} });
+		my ($b) = grep { $_->{type} eq $a->{type} && $_->{name} ne $a->{name} } @{ $t->{columns} };
+		if ($b)
+		{
+			push @set, "$a->{name} = $prefix$b->{name}", "$b->{name} = $prefix$a->{name}";
+			@done{ $a->{name}, $b->{name} } = (1, 1);
+		}
+	}
 	for my $i (0 .. rnd(3))
 	{
 		my $c = pick(@{ $t->{columns} });
@@ -164,6 +181,7 @@ sub set_list
 		$e = "$prefix$other->{name}" if $other && chance(25);
 		push @set, "$c->{name} = $e";
 	}
+	push @set, "$t->{columns}[0]{name} = " . value_for($t->{columns}[0]) unless @set;
 	if (chance(3)) { my $k = $t->{keys}[0]; push @set, "$k->{name} = " . key_for($k) }
 	return join(', ', @set);
 }
@@ -212,7 +230,7 @@ sub insert
 	my $sql = "INSERT INTO $t->{name} (" . join(', ', @names) . ') VALUES (' . join(', ', @values) . ')';
 	my $target = '(' . join(', ', map { $_->{name} } @{ $t->{keys} }) . ')';
 
-	if (chance(70))
+	if ($t->{pk} && chance(70))
 	{
 		if (chance(35)) { $sql .= ' ON CONFLICT ' . (chance(50) ? $target : '') . ' DO NOTHING' }
 		else
@@ -257,17 +275,19 @@ sub statement
 	return "UPDATE $t->{name} SET " . set_list($t, '', 0) . ' WHERE ' . where($t);
 }
 
+sub incompressible { return join('', map { sprintf('%06x', rnd(1 << 23)) } 1 .. $_[0] / 6) }
+
 sub event_data
 {
 	my ($keys, $faults) = @_;
 	my @f;
-	my $long = chance(5);
+	my $long = chance(4);
 
 	push @f, '"k": ' . (chance(97) ? rnd($keys) : pick('null', '"1"', '3000000000'));
 	push @f, '"q": ' . pick(rnd(5), '5000000000', '12345678901234', '"7"') if chance(85);
 	push @f, '"n": ' . (chance($faults) ? pick('"x"', '1.5', '99999999999', '"12"') : rnd(12) - 2) if chance(90);
 	push @f, '"m": ' . (chance($faults) ? pick('"NaN"', '"y"', '1e400') : pick(rnd(100) . '.' . rnd(100), rnd(10), '0', '-3.50', '123456789012345678901.5')) if chance(90);
-	push @f, '"s": ' . pick('"a"', '"b"', '"abc"', '"\u00e9t\u00e9"', '""', 'null', '5', '{"z": [1]}', $long ? '"' . ('x' x 700) . '"' : '"xyz"') if chance(90);
+	push @f, '"s": ' . pick('"a"', '"b"', '"abc"', '"\u00e9t\u00e9"', '""', 'null', '5', '{"z": [1]}', $long ? '"' . incompressible(6000) . '"' : '"xyz"') if chance(90);
 	push @f, '"b": ' . pick('true', 'false', 'null', '"t"') if chance(80);
 	push @f, '"j": ' . pick('{"x": 1}', '{"y": [1, 2]}', '[]', 'null', '"str"', '{"a": {"b": null}}') if chance(80);
 	push @f, '"a": ' . (chance($faults) ? pick('7', '"{1,2}"', '["q"]') : pick('[1, 2]', '[]', '[3]', '[null]')) if chance(80);
