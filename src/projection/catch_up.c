@@ -22,7 +22,7 @@
 
 PG_FUNCTION_INFO_V1(cqrs_catch_up);
 
-static void require_running(const CqrsProjection *projection);
+static bool is_running(const CqrsProjection *projection);
 static int64 catch_up(const char *name, int64 *budget);
 
 /*
@@ -47,11 +47,7 @@ cqrs_catch_up(PG_FUNCTION_ARGS)
 
 	if (name)
 	{
-		CqrsProjection *projection = cqrs_projection_get_own(name);
-
-		require_running(projection);
-		/* one that runs inline is never behind */
-		if (!projection->is_inline)
+		if (is_running(cqrs_projection_get_own(name)))
 			applied = catch_up(name, &budget);
 		/* dropped while we waited for it? */
 		(void) cqrs_projection_get(name);
@@ -68,13 +64,18 @@ cqrs_catch_up(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(applied);
 }
 
-static void
-require_running(const CqrsProjection *projection)
+/*
+ * Has it to be asked for events?  Whoever named a projection that does not run
+ * is told why nothing happens.
+ */
+static bool
+is_running(const CqrsProjection *projection)
 {
 	switch (projection->state)
 	{
 		case CQRS_PROJECTION_RUNNING:
-			return;
+			/* one that runs inline is never behind */
+			return !projection->is_inline;
 
 		case CQRS_PROJECTION_DRAFT:
 			ereport(ERROR,
@@ -84,20 +85,21 @@ require_running(const CqrsProjection *projection)
 			break;
 
 		case CQRS_PROJECTION_PAUSED:
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
 					 errmsg("projection \"%s\" is paused", projection->name),
 					 errhint("Use cqrs_resume().")));
 			break;
 
 		case CQRS_PROJECTION_STOPPED:
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
 					 errmsg("projection \"%s\" has been stopped by an error", projection->name),
 					 projection->last_error ? errdetail("%s", projection->last_error) : 0,
 					 errhint("Remove the cause and use cqrs_resume().")));
 			break;
 	}
+	return false;
 }
 
 /*
