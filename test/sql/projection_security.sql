@@ -107,7 +107,7 @@ SELECT count(cqrs_emit('attempt-1', 'Attempt', jsonb_build_object('sql', sql))) 
 	'RESET ROLE', 'SET ROLE postgres', 'SET SESSION AUTHORIZATION DEFAULT', 'SET LOCAL ROLE NONE',
 	'SELECT set_config(''role'', ''none'', false)', 'SELECT set_config(''session_authorization'', ''postgres'', false)',
 	'DO $x$ BEGIN RESET ROLE; EXCEPTION WHEN no_data_found THEN NULL; END $x$',
-	'SELECT * FROM shop.secret', 'SELECT * FROM cqrs.event', 'DELETE FROM cqrs.parked_event', 'ALTER ROLE regress_cqrs_alice SUPERUSER',
+	'SELECT * FROM shop.secret', 'SELECT * FROM cqrs.event', 'DELETE FROM cqrs.parked_event', 'CREATE ROLE regress_cqrs_other',
 	'CREATE TEMP TABLE events (a int)', 'CREATE TEMP VIEW events AS SELECT 1', 'DECLARE c CURSOR WITH HOLD FOR SELECT 1',
 	'LISTEN x', 'PREPARE p AS SELECT 1', 'DISCARD ALL', 'COMMIT', 'SET search_path = public',
 	'SELECT set_config(''work_mem'', ''64kB'', false)', 'SET LOCAL work_mem = ''64kB''', 'SET cqrs.batch_max_events = 7',

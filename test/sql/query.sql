@@ -141,7 +141,7 @@ BEGIN
 	END;
 	RETURN shop.insert_item();
 END $$;
-CREATE FUNCTION switches() RETURNS text LANGUAGE sql SET transaction_read_only = off AS 'SELECT ''x''';
+CREATE FUNCTION switches() RETURNS text LANGUAGE sql AS 'SELECT set_config(''transaction_read_only'', ''off'', true)';
 CREATE FUNCTION writes_after() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM cqrs_query('ItemCount'); RETURN shop.insert_item(); END $$;
 SELECT sql, f.state, f.message FROM unnest(ARRAY[
 	'SELECT shop.insert_item()', 'SELECT shop.try_all()', 'SELECT shop.writes_after()', 'SELECT shop.switches()',

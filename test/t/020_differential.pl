@@ -16,7 +16,7 @@ my $seed = $ENV{CQRS_DIFF_SEED} || 1;
 my $dir = "$FindBin::RealBin/../differential";
 
 my $node = PostgreSQL::Test::Cluster->new('differential');
-$node->init;
+$node->init(extra => [ "--encoding=UTF8", "--locale=C" ]);
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'cqrs'\nfsync = off\njit = off");
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION cqrs; CREATE EXTENSION cqrs_engine_test');
