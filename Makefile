@@ -40,6 +40,7 @@ OBJS = \
 	src/event/snapshot.o \
 	src/event/stream.o \
 	src/event/token.o \
+	src/command/digest.o \
 	src/command/frame.o \
 	src/command/ledger.o \
 	src/command/registry.o \

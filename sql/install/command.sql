@@ -88,7 +88,7 @@ CREATE INDEX ledger_received_at_idx ON cqrs.ledger (received_at);
 REVOKE ALL ON TABLE cqrs.ledger FROM PUBLIC;
 COMMENT ON TABLE cqrs.ledger IS 'Who sent which command, and the outcome; makes command ids idempotent';
 COMMENT ON COLUMN cqrs.ledger.actor IS 'Role of the session, as the server knows it';
-COMMENT ON COLUMN cqrs.ledger.digest IS 'First 16 bytes of the SHA-256 of the payload''s text';
+COMMENT ON COLUMN cqrs.ledger.digest IS 'Digest of the payload, to recognise it again';
 COMMENT ON COLUMN cqrs.ledger.correlation_id IS 'What the command belongs to: the id of the outermost one, if nothing else was given';
 COMMENT ON COLUMN cqrs.ledger.causation_id IS 'What caused it: the command whose handler sent it, if nothing else was given';
 COMMENT ON COLUMN cqrs.ledger.duration IS 'How long the handler ran, with all that it caused';

@@ -35,8 +35,6 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
-#include "common/cryptohash.h"
-#include "common/sha2.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -80,34 +78,6 @@ static bool find_row(Relation rel, const CqrsLedgerRow *row, TupleTableSlot *slo
 static bool check_same(const CqrsLedgerRow *row, TupleTableSlot *slot, CqrsOutcome *outcome);
 static void read_outcome(const CqrsLedgerRow *row, TupleTableSlot *slot, CqrsOutcome *outcome);
 static char *get_text(TupleTableSlot *slot, int column);
-
-/*
- * What tells payloads apart: of their text, which does not depend on the
- * machine, as a row may be restored on another one.
- */
-void
-cqrs_ledger_digest(Jsonb *payload, uint8 *digest)
-{
-	char	   *string = JsonbToCString(NULL, &payload->root, VARSIZE_ANY_EXHDR(payload));
-	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA256);
-	uint8		full[PG_SHA256_DIGEST_LENGTH];
-
-	if (ctx == NULL ||
-		pg_cryptohash_init(ctx) < 0 ||
-		pg_cryptohash_update(ctx, (uint8 *) string, strlen(string)) < 0 ||
-		pg_cryptohash_final(ctx, full, sizeof(full)) < 0)
-	{
-		char	   *reason = pstrdup(ctx ? pg_cryptohash_error(ctx) : _("out of memory"));
-
-		pg_cryptohash_free(ctx);
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not compute the digest of a payload: %s", reason)));
-	}
-	pg_cryptohash_free(ctx);
-	memcpy(digest, full, CQRS_DIGEST_SIZE);
-	pfree(string);
-}
 
 /*
  * Claims the id of a command that is about to run.  True when it is ours: then

@@ -150,6 +150,33 @@ ROLLBACK TO a;
 SELECT cqrs_send('AddItem', '{"order_id": 15, "qty": 2}', '00000000-0000-4000-8000-000000000014');
 COMMIT;
 
+-- ids are the actor's own: another one's neither answer nor are used up, whatever role is set
+CREATE ROLE regress_cqrs_one;
+CREATE ROLE regress_cqrs_two;
+GRANT regress_cqrs_two TO regress_cqrs_one;
+GRANT USAGE ON SCHEMA shop TO regress_cqrs_one, regress_cqrs_two;
+SELECT cqrs_grant(r, 'send') FROM unnest('{regress_cqrs_one,regress_cqrs_two}'::regrole[]) r;
+SET SESSION AUTHORIZATION regress_cqrs_one;
+SELECT cqrs_send('Act', '{"sql": "SELECT cqrs_actor() || '' as '' || current_user"}', '00000000-0000-4000-8000-000000000016');
+SET ROLE regress_cqrs_two;
+SELECT cqrs_send('Act', '{"sql": "SELECT cqrs_actor() || '' as '' || current_user"}', '00000000-0000-4000-8000-000000000016');
+SELECT cqrs_send('Act', '{"sql": "SELECT cqrs_actor() || '' as '' || current_user"}');
+SET SESSION AUTHORIZATION regress_cqrs_two;
+SELECT cqrs_send('Act', '{"sql": "SELECT cqrs_actor() || '' as '' || current_user"}', '00000000-0000-4000-8000-000000000016');
+SELECT cqrs_send('Act', '{"sql": "SELECT 1"}', '00000000-0000-4000-8000-000000000010');
+-- who may not send any more does not get old answers
+RESET SESSION AUTHORIZATION;
+REVOKE EXECUTE ON FUNCTION act(jsonb) FROM PUBLIC;
+SET SESSION AUTHORIZATION regress_cqrs_two;
+SELECT * FROM public.fails($$SELECT cqrs_send('Act', '{"sql": "SELECT 1"}', '00000000-0000-4000-8000-000000000010')$$);
+SELECT ok, sqlstate FROM cqrs_try_send('Act', '{"sql": "SELECT 1"}', '00000000-0000-4000-8000-000000000010');
+RESET SESSION AUTHORIZATION;
+SELECT actor, outcome, result FROM cqrs.ledger WHERE command_id = '00000000-0000-4000-8000-000000000016' ORDER BY actor;
+SELECT cqrs_revoke(r, 'send') FROM unnest('{regress_cqrs_one,regress_cqrs_two}'::regrole[]) r;
+REVOKE USAGE ON SCHEMA shop FROM regress_cqrs_one, regress_cqrs_two;
+DROP ROLE regress_cqrs_one;
+DROP ROLE regress_cqrs_two;
+
 --
 -- Rejections as rows
 --

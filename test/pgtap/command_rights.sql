@@ -1,0 +1,100 @@
+-- The surface of commands, queries and statistics, and who may use it.
+BEGIN;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION IF NOT EXISTS cqrs;
+SET client_min_messages TO warning;
+SELECT plan(46);
+
+SELECT has_function('pg_catalog', 'cqrs_create_command', '{text,regprocedure,text,text}');
+SELECT has_function('pg_catalog', 'cqrs_drop_command', '{text}');
+SELECT has_function('pg_catalog', 'cqrs_send', '{text,jsonb,uuid,uuid,uuid,jsonb}');
+SELECT has_function('pg_catalog', 'cqrs_try_send', '{text,jsonb,uuid,uuid,uuid,jsonb}');
+SELECT has_function('pg_catalog', 'cqrs_command_id', '{}'::name[]);
+SELECT has_function('pg_catalog', 'cqrs_correlation_id', '{}'::name[]);
+SELECT has_function('pg_catalog', 'cqrs_actor', '{}'::name[]);
+SELECT has_function('pg_catalog', 'cqrs_token', '{}'::name[]);
+SELECT has_function('pg_catalog', 'cqrs_create_query', '{text,regprocedure,text}');
+SELECT has_function('pg_catalog', 'cqrs_drop_query', '{text}');
+SELECT has_function('pg_catalog', 'cqrs_query', '{text,jsonb,text,interval}');
+SELECT has_function('pg_catalog', 'cqrs_query_page', '{text,jsonb,integer,integer}');
+SELECT has_function('pg_catalog', 'cqrs_grant', '{regrole,text}');
+SELECT has_function('pg_catalog', 'cqrs_revoke', '{regrole,text}');
+SELECT function_returns('pg_catalog', 'cqrs_send', '{text,jsonb,uuid,uuid,uuid,jsonb}'::name[], 'text');
+SELECT function_returns('pg_catalog', 'cqrs_try_send', '{text,jsonb,uuid,uuid,uuid,jsonb}'::name[], 'cqrs.command_result');
+SELECT columns_are('cqrs', 'command_stats',
+	'{name,calls,accepted,rejected,replayed,total_ms,mean_ms,max_ms}'::name[]);
+SELECT is((SELECT array_agg(attname || ' ' || format_type(atttypid, atttypmod) ORDER BY attnum)
+	FROM pg_attribute WHERE attrelid = 'cqrs.command_result'::regclass),
+	'{ok boolean,id text,command_id uuid,token text,sqlstate text,message text,detail text,hint text}', 'cqrs.command_result');
+SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass
+	JOIN pg_extension e ON e.oid = d.refobjid AND d.deptype = 'e' WHERE e.extname = 'cqrs'
+	AND (p.proacl IS NULL OR EXISTS (SELECT FROM aclexplode(p.proacl) WHERE grantee = 0))$$, 'PUBLIC may execute nothing');
+SELECT is_empty($$SELECT c.relname FROM pg_class c WHERE relnamespace = 'cqrs'::regnamespace AND relkind IN ('r', 'v', 'S')
+	AND EXISTS (SELECT FROM aclexplode(c.relacl) WHERE grantee = 0)$$, 'PUBLIC may read nothing');
+
+CREATE ROLE regress_cqrs_nobody;
+CREATE ROLE regress_cqrs_app;
+CREATE ROLE regress_cqrs_dev;
+CREATE SCHEMA app AUTHORIZATION regress_cqrs_dev;
+GRANT USAGE ON SCHEMA app TO PUBLIC;
+GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO PUBLIC;
+SELECT cqrs_grant('regress_cqrs_app', 'send');
+SELECT cqrs_grant('regress_cqrs_dev', r) FROM unnest('{send,query,emit,define}'::text[]) r;
+
+-- nobody
+SET ROLE regress_cqrs_nobody;
+SELECT throws_ok($$SELECT cqrs_send('Work')$$, '42501', NULL, 'nobody cannot send');
+SELECT throws_ok($$SELECT cqrs_query('Read')$$, '42501', NULL, 'nobody cannot query');
+SELECT throws_ok($$SELECT cqrs_grant('regress_cqrs_nobody', 'send')$$, '42501', NULL, 'nobody cannot grant');
+SELECT throws_ok('SELECT * FROM cqrs.command_type', '42501', NULL, 'nobody sees no commands');
+RESET ROLE;
+
+-- a developer
+SET ROLE regress_cqrs_dev;
+CREATE FUNCTION app.work(p jsonb) RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS
+	$$ BEGIN PERFORM cqrs_emit('work-1', 'Worked'); RETURN current_user || ' for ' || cqrs_actor(); END $$;
+CREATE FUNCTION app.work_as_caller(p jsonb) RETURNS text LANGUAGE sql AS 'SELECT current_user::text';
+CREATE FUNCTION app.read() RETURNS text LANGUAGE sql STABLE AS 'SELECT 1::text';
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA app FROM PUBLIC;
+SELECT lives_ok($$SELECT cqrs_create_command('Work', 'app.work(jsonb)')$$, 'a developer registers commands');
+SELECT lives_ok($$SELECT cqrs_create_command('WorkAsCaller', 'app.work_as_caller(jsonb)')$$);
+SELECT lives_ok($$SELECT cqrs_create_query('Read', 'app.read()')$$, 'a developer registers queries');
+SELECT throws_ok($$SELECT cqrs_create_query('X', 'pg_catalog.now()')$$, '42501', NULL, 'not functions of others');
+SELECT throws_ok($$SELECT cqrs_grant('regress_cqrs_dev', 'watch')$$, '42501', NULL, 'a developer cannot grant');
+SELECT throws_ok('SELECT cqrs_prune_ledger()', '42501', NULL, 'nor remove from the ledger');
+SELECT throws_ok('SELECT cqrs_reset_stats()', '42501', NULL, 'nor reset counters');
+SELECT throws_ok('SELECT * FROM cqrs.ledger', '42501', NULL, 'nor read the ledger');
+SELECT throws_ok('SELECT * FROM cqrs.command_stats', '42501', NULL, 'nor read the counters');
+RESET ROLE;
+
+-- an application
+SET ROLE regress_cqrs_app;
+SELECT throws_ok($$SELECT cqrs_send('Work')$$, '42501', 'permission denied for function work', 'EXECUTE on the handler is needed');
+SELECT is((cqrs_try_send('Work')).sqlstate, '42501', 'and its lack is a rejection');
+SELECT is((SELECT name FROM cqrs.command_type WHERE name = 'Work'), 'Work', 'an application sees commands');
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION app.work(jsonb), app.work_as_caller(jsonb) TO regress_cqrs_app;
+SET ROLE regress_cqrs_app;
+SELECT is(cqrs_send('Work', metadata => '{"actor": "somebody"}'), 'regress_cqrs_dev for ' || session_user, 'a handler runs as its own attributes say');
+SELECT is(cqrs_send('WorkAsCaller'), 'regress_cqrs_app', 'a handler runs as its caller');
+SELECT throws_ok($$SELECT cqrs_emit('work-1', 'X')$$, '42501', NULL, 'who may send cannot forge events');
+SELECT throws_ok($$SELECT cqrs_drop_command('Work')$$, '42501', NULL, 'nor drop commands');
+RESET ROLE;
+
+-- rights are given and taken
+GRANT EXECUTE ON FUNCTION cqrs_drop_command(text) TO regress_cqrs_app;
+SET ROLE regress_cqrs_app;
+SELECT throws_ok($$SELECT cqrs_drop_command('Work')$$, '42501', 'must be owner of command "Work"', 'a command belongs to the owner of its handler');
+RESET ROLE;
+SELECT cqrs_grant('regress_cqrs_app', 'query');
+SELECT cqrs_revoke('regress_cqrs_app', 'send');
+SELECT ok(has_function_privilege('regress_cqrs_app', 'cqrs_token()', 'EXECUTE'), 'what another right needs stays');
+SELECT ok(NOT has_function_privilege('regress_cqrs_app', 'cqrs_send(text, jsonb, uuid, uuid, uuid, jsonb)', 'EXECUTE'), 'the rest does not');
+SELECT cqrs_revoke('regress_cqrs_app', 'query');
+SELECT ok(NOT has_schema_privilege('regress_cqrs_app', 'cqrs', 'USAGE'), 'the last right takes the schema along');
+SELECT throws_ok($$SELECT cqrs_grant('regress_cqrs_app', 'everything')$$, '22023', 'unrecognized right: "everything"', 'rights are known');
+SELECT ok(has_table_privilege('pg_monitor', 'cqrs.command_stats', 'SELECT'), 'pg_monitor sees the counters');
+
+SELECT * FROM finish();
+ROLLBACK;
