@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """A projection outside of the database: one statement for each event, 500
 events a transaction, over psycopg2.  An argument limits the number of events."""
 import sys

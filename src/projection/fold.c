@@ -7,9 +7,8 @@
  *		When an event arrives, the fields that its rule mentions are copied,
  *		the key of each row that it touches is computed, and an operation is
  *		put into a queue.  At the flush the rows that the queue
- *		touches are fetched in the order of their keys, the operations are
- *		done on them in the order of the events, and the rows that have changed
- *		are written in the order of their keys.
+ *		touches are fetched, the operations are done on them in the order of
+ *		the events, and the rows that have changed are written.
  *
  *		What an operation does depends on its row, its event and nothing else.
  *		So rows may be fetched ahead of all operations, and a statement that

@@ -4,8 +4,8 @@
  *		Writing rows back.
  *
  * NOTES
- *		Rows go to the table through its access method, in the order of their
- *		keys: one version a row and batch, at the row's old place when there is
+ *		Rows go to the table through its access method, in the order in which they
+ *		were fetched: one version a row and batch, at the old place when there is
  *		room on its page.  Constraints have been checked.
  *
  *		Nobody else should write to the tables of a build.  If somebody has
