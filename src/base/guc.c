@@ -28,6 +28,8 @@ int			cqrs_poll_interval = 60 * 1000;
 int			cqrs_retry_max = 60 * 1000;
 int			cqrs_retry_min = 100;
 
+static void define_from_max_on(void);
+
 void
 cqrs_guc_init(void)
 {
@@ -92,6 +94,16 @@ cqrs_guc_init(void)
 							GUC_UNIT_MIN,
 							NULL, NULL, NULL);
 
+	define_from_max_on();
+	MarkGUCPrefixReserved("cqrs");
+}
+
+/*
+ * Further on in the alphabet: mostly settings of workers.
+ */
+static void
+define_from_max_on(void)
+{
 	/*
 	 * An upper bound for what one event may hold.  Everything that reads the
 	 * log has to hold at least one event in memory, several times over when
@@ -164,6 +176,4 @@ cqrs_guc_init(void)
 							PGC_SIGHUP,
 							GUC_UNIT_MS,
 							NULL, NULL, NULL);
-
-	MarkGUCPrefixReserved("cqrs");
 }
