@@ -343,8 +343,7 @@ cqrs_board_is_blocked(Oid database)
 }
 
 /*
- * From now on no process of ours is started in the database.  Those that are
- * there are told to end at once; the caller waits for that.
+ * From now on no process of ours is started in the database.
  */
 void
 cqrs_board_block(Oid database)
@@ -358,18 +357,37 @@ cqrs_board_block(Oid database)
 			board->blocks[i].pid = MyProcPid;
 			break;
 		}
+	cqrs_board_unlock();
+}
+
+/*
+ * Tells our processes in a database to go: those that are idle, or all when it
+ * has to be, at once.  Says how many there are.
+ */
+int
+cqrs_board_send_away(Oid database, bool force)
+{
+	CqrsBoard  *board = cqrs_board_lock(LW_EXCLUSIVE);
+	int			count = 0;
+
 	for (int i = 0; i < CQRS_MAX_SLOTS; i++)
 	{
 		CqrsBoardSlot *slot = &board->slots[i];
 
 		if (slot->state == CQRS_SLOT_FREE || slot->database != database)
 			continue;
+		count++;
 		slot->leave = true;
 		/* a process gives up its slot before it ends: this is still the one */
-		if (slot->pid != 0)
+		if (slot->pid == 0)
+			continue;
+		if (force || slot->state != CQRS_SLOT_IDLE)
 			kill(slot->pid, SIGTERM);
+		else
+			SetLatch(&slot->proc->procLatch);
 	}
 	cqrs_board_unlock();
+	return count;
 }
 
 /*

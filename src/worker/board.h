@@ -176,5 +176,6 @@ extern bool cqrs_board_is_blocked(Oid database);
 /* keeping workers out */
 extern void cqrs_board_block(Oid database);
 extern void cqrs_board_unblock(void);
+extern int	cqrs_board_send_away(Oid database, bool force);
 
 #endif							/* CQRS_BOARD_H */

@@ -52,7 +52,6 @@ static bool may_change(Oid database);
 static Oid	template_of(CreatedbStmt *statement);
 static bool is_our_extension(DropStmt *statement);
 static bool changes_roles(Node *statement);
-static int	count_processes(Oid database);
 
 /*
  * Called at load.  Without shared memory there are no workers to care about.
@@ -178,6 +177,7 @@ clear_database(Oid database)
 {
 	static uint32 wait_event = 0;
 	CqrsBoard  *board = cqrs_board();
+	bool		force = false;
 	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LEAVE_MS);
 
 	if (wait_event == 0)
@@ -186,8 +186,8 @@ clear_database(Oid database)
 	cqrs_board_block(database);
 
 	ConditionVariablePrepareToSleep(&board->left);
-	while (count_processes(database) > 0 && GetCurrentTimestamp() < end)
-		(void) ConditionVariableTimedSleep(&board->left, 100, wait_event);
+	while (cqrs_board_send_away(database, force) > 0 && GetCurrentTimestamp() < end)
+		force = ConditionVariableTimedSleep(&board->left, 100, wait_event);
 	ConditionVariableCancelSleep();
 }
 
@@ -270,17 +270,4 @@ changes_roles(Node *statement)
 		default:
 			return false;
 	}
-}
-
-static int
-count_processes(Oid database)
-{
-	CqrsBoard  *board = cqrs_board_lock(LW_SHARED);
-	int			count = 0;
-
-	for (int i = 0; i < CQRS_MAX_SLOTS; i++)
-		if (board->slots[i].state != CQRS_SLOT_FREE && board->slots[i].database == database)
-			count++;
-	cqrs_board_unlock();
-	return count;
 }
