@@ -37,6 +37,9 @@
 /* when no process is to be had, try again after this */
 #define NO_WORKER_MS 1000
 
+/* it is said once, and again when it has been better for so long */
+#define WARN_AGAIN_MS (10 * 60 * 1000)
+
 /*
  * What there is to do for a pool.
  */
@@ -54,7 +57,7 @@ static void collect_demands(TimestampTz now);
 static void add_demand(CqrsBoard *board, int task, TimestampTz now);
 static int	neediest_pool(CqrsBoard *board, TimestampTz now);
 static int	count_workers(CqrsBoard *board);
-static void make_room(CqrsBoard *board, int pool, TimestampTz now);
+static void make_room(CqrsBoard *board, TimestampTz now);
 static void dismiss_surplus(CqrsBoard *board);
 static bool start_worker(int pool, TimestampTz now);
 static void note_waiting(CqrsBoardPool *pool, TimestampTz now);
@@ -84,7 +87,7 @@ cqrs_assign_workers(TimestampTz now)
 			if (board->pools[pool].n_workers == 0)
 			{
 				note_waiting(&board->pools[pool], now);
-				make_room(board, pool, now);
+				make_room(board, now);
 				due = Min(due, TimestampTzPlusMilliseconds(now, HELP_MS));
 			}
 			demands[pool].ready = false;
@@ -104,6 +107,16 @@ cqrs_assign_workers(TimestampTz now)
 		for (int i = 0; i < CQRS_MAX_POOLS; i++)
 			due = Min(due, demands[i].due);
 	return due;
+}
+
+/*
+ * Frees a process for something else than a pool.
+ */
+void
+cqrs_assign_make_room(TimestampTz now)
+{
+	make_room(cqrs_board_lock(LW_EXCLUSIVE), now);
+	cqrs_board_unlock();
 }
 
 /*
@@ -212,11 +225,11 @@ count_workers(CqrsBoard *board)
 }
 
 /*
- * Tells one worker to go, for the sake of a pool that has none.  Nobody goes
+ * Tells one worker to go, for the sake of somebody who has none.  Nobody goes
  * when somebody is on the way out already.
  */
 static void
-make_room(CqrsBoard *board, int pool, TimestampTz now)
+make_room(CqrsBoard *board, TimestampTz now)
 {
 	CqrsBoardSlot *best = NULL;
 
@@ -272,7 +285,7 @@ dismiss_surplus(CqrsBoard *board)
 static bool
 start_worker(int number, TimestampTz now)
 {
-	static bool warned = false;
+	static TimestampTz last_failure = 0;
 	CqrsBoardPool *pool = &cqrs_board()->pools[number];
 	CqrsProcessStart result = cqrs_process_start(pool->database, number);
 	CqrsBoard  *board;
@@ -286,15 +299,17 @@ start_worker(int number, TimestampTz now)
 	else if (pool->n_workers == 0)
 	{
 		note_waiting(pool, now);
-		make_room(board, number, now);
+		make_room(board, now);
 	}
 	cqrs_board_unlock();
 
-	if (result == CQRS_PROCESS_STARTED)
-		warned = false;
-	else if (result == CQRS_PROCESS_NO_WORKER && !warned)
+	if (result == CQRS_PROCESS_NO_WORKER)
 	{
-		warned = true;
+		bool		is_news = TimestampDifferenceExceeds(last_failure, now, WARN_AGAIN_MS);
+
+		last_failure = now;
+		if (!is_news)
+			return false;
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("out of background worker slots"),

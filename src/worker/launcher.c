@@ -126,8 +126,9 @@ cqrs_launcher_main(Datum main_arg)
 
 		now = GetCurrentTimestamp();
 		poll(now);
-		deadline = cqrs_assign_workers(now);
+		/* what is not known gets no worker, so looking comes first */
 		scan_due = scan_databases(now);
+		deadline = cqrs_assign_workers(now);
 		deadline = Min(Min(deadline, scan_due), next_poll);
 		wait_until(deadline);
 	}
@@ -227,6 +228,7 @@ static TimestampTz
 scan_databases(TimestampTz now)
 {
 	CqrsBoard  *board = cqrs_board();
+	CqrsProcessStart start;
 	MemoryContext before;
 	Oid			database;
 
@@ -251,8 +253,11 @@ scan_databases(TimestampTz now)
 
 	database = linitial_oid(to_scan);
 	to_scan = list_delete_first(to_scan);
-	if (cqrs_process_start(database, -1) == CQRS_PROCESS_STARTED)
+	start = cqrs_process_start(database, -1);
+	if (start == CQRS_PROCESS_STARTED)
 		return DT_NOEND;
+	if (start == CQRS_PROCESS_NO_WORKER)
+		cqrs_assign_make_room(now);
 	before = MemoryContextSwitchTo(lasting);
 	to_scan = lappend_oid(to_scan, database);
 	MemoryContextSwitchTo(before);

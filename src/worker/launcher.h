@@ -19,5 +19,6 @@ extern void cqrs_launcher_init(void);
 
 /* assign.c */
 extern TimestampTz cqrs_assign_workers(TimestampTz now);
+extern void cqrs_assign_make_room(TimestampTz now);
 
 #endif							/* CQRS_LAUNCHER_H */
