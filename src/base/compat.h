@@ -27,6 +27,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "parser/parse_type.h"
+#include "postmaster/bgworker.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/relcache.h"
