@@ -45,9 +45,13 @@ extern PGDLLEXPORT void cqrs_launcher_main(Datum main_arg);
 /* a process for looking into a database could not be had, or the database is blocked: try again */
 #define SCAN_RETRY_MS 250
 
+/* all databases are looked into no more often than this: any user may cause it */
+#define LIST_MS 1000
+
 /* databases to be looked into, in the launcher's own memory */
 static List *to_scan = NIL;
 static MemoryContext lasting;
+static TimestampTz next_list = 0;
 static TimestampTz next_scan = 0;
 static TimestampTz next_poll = 0;
 
@@ -120,16 +124,20 @@ cqrs_launcher_main(Datum main_arg)
 		MemoryContextSwitchTo(scratch);
 
 		cqrs_process_reap();
-		if (cqrs_max_workers > 0 &&
-			pg_atomic_exchange_u32(&cqrs_board()->list_databases, 0) != 0)
-			list_databases();
-
 		now = GetCurrentTimestamp();
+		if (cqrs_max_workers > 0 && now >= next_list &&
+			pg_atomic_exchange_u32(&cqrs_board()->list_databases, 0) != 0)
+		{
+			list_databases();
+			next_list = TimestampTzPlusMilliseconds(now, LIST_MS);
+		}
 		poll(now);
 		/* what is not known gets no worker, so looking comes first */
 		scan_due = scan_databases(now);
 		deadline = cqrs_assign_workers(now);
 		deadline = Min(Min(deadline, scan_due), next_poll);
+		if (pg_atomic_read_u32(&cqrs_board()->list_databases) != 0 && cqrs_max_workers > 0)
+			deadline = Min(deadline, next_list);
 		wait_until(deadline);
 	}
 }

@@ -119,8 +119,7 @@ before(Node *statement)
 				strcmp(((AlterExtensionStmt *) statement)->extname, "cqrs") != 0)
 				return;
 			extension = get_extension_oid("cqrs", true);
-			if (OidIsValid(extension) &&
-				(IsA(statement, DropOwnedStmt) || cqrs_owns_extension(extension, GetUserId())))
+			if (OidIsValid(extension) && cqrs_owns_extension(extension, GetUserId()))
 				clear_database(MyDatabaseId);
 			return;
 

@@ -98,9 +98,10 @@ cqrs_wakeup_unblock(void)
 void
 cqrs_wakeup_prepared(void)
 {
-	CqrsBoardDatabase *database = cqrs_board_my_database();
+	CqrsBoardDatabase *database;
 
-	if (database == NULL)
+	/* not created at need: who prepared it, or a scan since, has done that */
+	if (cqrs_board() == NULL || (database = cqrs_board_database(MyDatabaseId, false)) == NULL)
 		return;
 	if (database->needs_scan_when_prepared)
 		scan(database);

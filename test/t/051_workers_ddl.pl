@@ -66,6 +66,14 @@ $node->psql('postgres', 'DROP DATABASE renamed', connstr => $node->connstr('post
 $node->psql('renamed', 'DROP EXTENSION cqrs CASCADE', connstr => $node->connstr('renamed') . ' user=mallory');
 is($node->safe_psql('postgres', $pids), $before, 'who may not drop it ends no worker');
 
+# Somebody who keeps a transaction open after what might end workers
+my $owned = $node->background_psql('renamed', extra_params => ['-U', 'mallory']);
+$owned->query_safe('BEGIN; DROP OWNED BY mallory');
+emit($node, 'renamed', 'owned');
+caught_up_ok($node, 'renamed', 'p', '... nor keeps them out by DROP OWNED');
+$owned->query_safe('ROLLBACK');
+$owned->quit;
+
 # The extension
 while_busy('renamed', 'BEGIN; DROP EXTENSION cqrs CASCADE; ROLLBACK', 'DROP EXTENSION, rolled back', 'renamed');
 caught_up_ok($node, 'renamed', 'p', '... and the workers come back');
