@@ -85,6 +85,17 @@ OBJS = \
 	src/query/query_sql.o \
 	src/query/registry.o \
 	src/query/run.o \
+	src/worker/assign.o \
+	src/worker/board.o \
+	src/worker/launcher.o \
+	src/worker/process.o \
+	src/worker/processed.o \
+	src/worker/scan.o \
+	src/worker/status_sql.o \
+	src/worker/utility.o \
+	src/worker/wait.o \
+	src/worker/wakeup.o \
+	src/worker/work.o \
 	src/cqrs.o
 
 # The install script is built from these parts, in this order.
@@ -92,6 +103,7 @@ SQL_PARTS = \
 	sql/install/header.sql \
 	sql/install/event.sql \
 	sql/install/command.sql \
+	sql/install/worker.sql \
 	sql/install/projection.sql \
 	sql/install/query.sql \
 	sql/install/stats.sql \

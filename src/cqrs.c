@@ -23,6 +23,11 @@
 #include "projection/inline.h"
 #include "query/registry.h"
 #include "stats/counters.h"
+#include "worker/board.h"
+#include "worker/launcher.h"
+#include "worker/utility.h"
+#include "worker/wait.h"
+#include "worker/wakeup.h"
 
 #ifdef PG_MODULE_MAGIC_EXT
 PG_MODULE_MAGIC_EXT(.name = "cqrs", .version = CQRS_VERSION);
@@ -42,5 +47,10 @@ _PG_init(void)
 	cqrs_build_init();
 	cqrs_inline_init();
 	cqrs_query_init();
+	cqrs_board_init();
+	cqrs_wakeup_init();
+	cqrs_utility_init();
+	cqrs_wait_init();
+	cqrs_launcher_init();
 	cqrs_shmem_init();
 }

@@ -228,15 +228,17 @@ CREATE VIEW cqrs.projection_status AS
 				ELSE b.events END AS events_behind,
 		   CASE WHEN p.mode OPERATOR(pg_catalog.=) 'inline' AND p.state OPERATOR(pg_catalog.=) 'running' THEN 0
 				ELSE b.seconds END AS seconds_behind,
-		   NULL::pg_catalog.int8 AS events_applied,
+		   w.applied AS events_applied,
 		   (SELECT pg_catalog.count(*) FROM cqrs.parked_event e
 			 WHERE e.projection OPERATOR(pg_catalog.=) p.name
 			   AND e.build OPERATOR(pg_catalog.=) p.live_build) AS events_parked,
 		   p.last_error,
 		   p.last_error_at,
-		   NULL::pg_catalog.int4 AS blocked_by_pid,
-		   NULL::pg_catalog.float8 AS progress
+		   (pg_catalog.pg_blocking_pids(w.pid))[1] AS blocked_by_pid,
+		   NULL::pg_catalog.float8 AS progress,
+		   w.state AS worker
 	  FROM cqrs.projection p
+	  CROSS JOIN LATERAL cqrs.read_work(p.name) w
 	  LEFT JOIN LATERAL (
 			SELECT h.events, h.seconds
 			  FROM cqrs.behind(p.name OPERATOR(pg_catalog.||) '$' OPERATOR(pg_catalog.||) p.live_build::pg_catalog.text) h

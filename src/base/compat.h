@@ -19,15 +19,19 @@
 
 #include "access/genam.h"
 #include "access/tableam.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "parser/parse_type.h"
+#include "postmaster/bgworker.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/relcache.h"
+#include "utils/wait_event.h"
 
 #if PG_VERSION_NUM >= 160000
 #include "nodes/miscnodes.h"
@@ -193,6 +197,45 @@ cqrs_tupdesc_set_storage(TupleDesc desc, int column, char storage)
 	TupleDescAttr(desc, column - 1)->attstorage = storage;
 #if PG_VERSION_NUM >= 180000
 	populate_compact_attribute(desc, column - 1);
+#endif
+}
+
+/* 16 replaced the checks for each kind of object by one. */
+static inline bool
+cqrs_owns_database(Oid database, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(DatabaseRelationId, database, role);
+#else
+	return pg_database_ownercheck(database, role);
+#endif
+}
+
+static inline bool
+cqrs_owns_extension(Oid extension, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(ExtensionRelationId, extension, role);
+#else
+	return pg_extension_ownercheck(extension, role);
+#endif
+}
+
+/* 17 can connect a worker as a role that may not log in. */
+#if PG_VERSION_NUM >= 170000
+#define CQRS_BYPASS_ROLELOGINCHECK BGWORKER_BYPASS_ROLELOGINCHECK
+#else
+#define CQRS_BYPASS_ROLELOGINCHECK 0
+#endif
+
+/* 17 gives extensions wait events of their own. */
+static inline uint32
+cqrs_wait_event(const char *name)
+{
+#if PG_VERSION_NUM >= 170000
+	return WaitEventExtensionNew(name);
+#else
+	return PG_WAIT_EXTENSION;
 #endif
 }
 

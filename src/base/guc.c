@@ -23,6 +23,12 @@ int			cqrs_batch_max_events = 10000;
 int			cqrs_batch_max_time = 1000;
 int			cqrs_ledger_retention = 7 * 24 * 60;
 int			cqrs_max_event_size = 256 * 1024;
+int			cqrs_max_workers = 4;
+int			cqrs_poll_interval = 60 * 1000;
+int			cqrs_retry_max = 60 * 1000;
+int			cqrs_retry_min = 100;
+
+static void define_from_max_on(void);
 
 void
 cqrs_guc_init(void)
@@ -88,6 +94,16 @@ cqrs_guc_init(void)
 							GUC_UNIT_MIN,
 							NULL, NULL, NULL);
 
+	define_from_max_on();
+	MarkGUCPrefixReserved("cqrs");
+}
+
+/*
+ * Further on in the alphabet: mostly settings of workers.
+ */
+static void
+define_from_max_on(void)
+{
 	/*
 	 * An upper bound for what one event may hold.  Everything that reads the
 	 * log has to hold at least one event in memory, several times over when
@@ -104,5 +120,60 @@ cqrs_guc_init(void)
 							GUC_UNIT_KB,
 							NULL, NULL, NULL);
 
-	MarkGUCPrefixReserved("cqrs");
+	/*
+	 * How many processes apply events at the same time, in all databases
+	 * together.  They share max_worker_processes with parallel queries and
+	 * others, so raise that, too.  With fewer processes than owners of
+	 * projections that have work they take turns.  0: nothing is applied in
+	 * the background, and no database is looked at.
+	 */
+	DefineCustomIntVariable("cqrs.max_workers",
+							"Sets how many processes apply events in the background.",
+							"0 turns background work off.",
+							&cqrs_max_workers,
+							4, 0, 63,
+							PGC_SIGHUP,
+							0,
+							NULL, NULL, NULL);
+
+	/*
+	 * A safety net only: events are applied when they are committed, whatever
+	 * this says.  After so long without that, projections are looked at all
+	 * the same, for events that came in by a way that nobody is told of, such
+	 * as logical replication.
+	 */
+	DefineCustomIntVariable("cqrs.poll_interval",
+							"Sets how often projections are looked at without an occasion.",
+							NULL,
+							&cqrs_poll_interval,
+							60 * 1000, 100, 24 * 60 * 60 * 1000,
+							PGC_SIGHUP,
+							GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	/*
+	 * The longest pause between two attempts after errors that may pass, such
+	 * as deadlocks and lock timeouts, or a worker that could not connect.
+	 */
+	DefineCustomIntVariable("cqrs.retry_max",
+							"Sets the longest pause before a projection is tried again.",
+							NULL,
+							&cqrs_retry_max,
+							60 * 1000, 1, 24 * 60 * 60 * 1000,
+							PGC_SIGHUP,
+							GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	/*
+	 * The pause after the first such error.  It doubles with each further one,
+	 * give or take a quarter, so that not all come back at the same time.
+	 */
+	DefineCustomIntVariable("cqrs.retry_min",
+							"Sets the pause before a projection is tried again the first time.",
+							NULL,
+							&cqrs_retry_min,
+							100, 1, 60 * 60 * 1000,
+							PGC_SIGHUP,
+							GUC_UNIT_MS,
+							NULL, NULL, NULL);
 }

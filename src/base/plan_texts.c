@@ -159,6 +159,11 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"ORDER BY p.name",
 		SPI_OK_SELECT, 0, {0}
 	},
+	[CQRS_PLAN_LIST_STARTED] = {
+		"SELECT " PROJECTION_COLUMNS " FROM cqrs.projection p WHERE p.live_build IS NOT NULL "
+		"ORDER BY p.name",
+		SPI_OK_SELECT, 0, {0}
+	},
 	[CQRS_PLAN_LOCK_PROJECTION] = {
 		"SELECT " PROJECTION_COLUMNS " FROM cqrs.projection p WHERE p.name OPERATOR(pg_catalog.=) $1 "
 		"FOR UPDATE OF p",

@@ -17,10 +17,24 @@
 #include "utils/inval.h"
 #include "utils/rel.h"
 
+#include "base/triggers.h"
+
 PG_FUNCTION_INFO_V1(cqrs_invalidate);
 PG_FUNCTION_INFO_V1(cqrs_refuse_change);
 
+static CqrsRegistryChanged changed_function = NULL;
+
 static TriggerData *called_as_trigger(FunctionCallInfo fcinfo, const char *name);
+
+/*
+ * An upper layer registers here, at load, to be told of changes.
+ */
+void
+cqrs_registry_changed_register(CqrsRegistryChanged function)
+{
+	Assert(changed_function == NULL);
+	changed_function = function;
+}
 
 /*
  * Statement trigger of the registries.  The relation cache's invalidation
@@ -33,6 +47,8 @@ cqrs_invalidate(PG_FUNCTION_ARGS)
 	TriggerData *trigger = called_as_trigger(fcinfo, "cqrs.invalidate");
 
 	CacheInvalidateRelcache(trigger->tg_relation);
+	if (changed_function)
+		changed_function(RelationGetRelationName(trigger->tg_relation));
 	PG_RETURN_POINTER(NULL);
 }
 

@@ -59,7 +59,7 @@ static const char *const on_error_names[] = {
 };
 
 static CqrsProjection *read_projection(CqrsPlanId plan, const char *name);
-static CqrsProjection *row_to_projection(void);
+static CqrsProjection *row_to_projection(uint64 row);
 static CqrsRuleDef *row_to_rule(uint64 row, const char *projection);
 static void check_handler(const char *projection, const char *signature, const char *owner);
 static char *get_string(uint64 row, int column);
@@ -143,6 +143,24 @@ cqrs_projection_is_mine(const CqrsProjection *projection)
 	Oid			role = get_role_oid(projection->owner, true);
 
 	return OidIsValid(role) ? has_privs_of_role(GetUserId(), role) : superuser();
+}
+
+/*
+ * All projections, as CqrsProjection, that have been started.
+ */
+List *
+cqrs_projection_list(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *result = NIL;
+
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_LIST_STARTED, NULL, NULL);
+	MemoryContextSwitchTo(caller);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		result = lappend(result, row_to_projection(row));
+	SPI_finish();
+	return result;
 }
 
 /*
@@ -275,30 +293,30 @@ read_projection(CqrsPlanId plan, const char *name)
 	if (cqrs_plan_execute(plan, &value, NULL) > 0)
 	{
 		MemoryContextSwitchTo(caller);
-		result = row_to_projection();
+		result = row_to_projection(0);
 	}
 	SPI_finish();
 	return result;
 }
 
 static CqrsProjection *
-row_to_projection(void)
+row_to_projection(uint64 row)
 {
 	CqrsProjection *result = palloc0(sizeof(CqrsProjection));
-	char	   *state = get_string(0, COL_STATE);
+	char	   *state = get_string(row, COL_STATE);
 
-	result->name = get_string(0, COL_NAME);
-	result->owner = get_string(0, COL_OWNER);
-	result->read_schema = get_string(0, COL_READ_SCHEMA);
-	cqrs_projection_parse_on_error(get_string(0, COL_ON_ERROR), &result->on_error);
-	result->is_inline = strcmp(get_string(0, COL_MODE), "inline") == 0;
+	result->name = get_string(row, COL_NAME);
+	result->owner = get_string(row, COL_OWNER);
+	result->read_schema = get_string(row, COL_READ_SCHEMA);
+	cqrs_projection_parse_on_error(get_string(row, COL_ON_ERROR), &result->on_error);
+	result->is_inline = strcmp(get_string(row, COL_MODE), "inline") == 0;
 	for (int i = 0; i < lengthof(state_names); i++)
 		if (strcmp(state, state_names[i]) == 0)
 			result->state = (CqrsProjectionState) i;
-	result->live_build = get_number(0, COL_LIVE_BUILD);
-	result->next_build = get_number(0, COL_NEXT_BUILD);
-	result->draft = get_number(0, COL_DRAFT);
-	result->last_error = get_string(0, COL_LAST_ERROR);
+	result->live_build = get_number(row, COL_LIVE_BUILD);
+	result->next_build = get_number(row, COL_NEXT_BUILD);
+	result->draft = get_number(row, COL_DRAFT);
+	result->last_error = get_string(row, COL_LAST_ERROR);
 	return result;
 }
 

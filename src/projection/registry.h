@@ -57,6 +57,7 @@ extern CqrsProjection *cqrs_projection_lock_own(const char *name);
 extern CqrsProjection *cqrs_projection_get_own(const char *name);
 extern Oid	cqrs_projection_role(const CqrsProjection *projection);
 extern bool cqrs_projection_is_mine(const CqrsProjection *projection);
+extern List *cqrs_projection_list(void);
 extern List *cqrs_projection_running_async(void);
 extern List *cqrs_projection_rules(const char *name, int32 build);
 extern char *cqrs_projection_tables(const char *name, int32 build);

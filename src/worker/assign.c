@@ -1,0 +1,330 @@
+/*-------------------------------------------------------------------------
+ *
+ * assign.c
+ *		Which pool gets a worker, and which worker goes.
+ *
+ * NOTES
+ *		Part of the launcher.  A pool without a worker gets one as soon as it
+ *		has work.  It gets another one when a projection of it has been seen
+ *		waiting for a while: its workers are busy with others, or stuck.
+ *
+ *		When all places are taken, the pool that has waited longest gets the
+ *		place of an idle worker of another pool, or else that of a busy one
+ *		that has had its share of time, which is told to go after its batch.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/worker/assign.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "base/compat.h"
+#include "base/guc.h"
+#include "worker/launcher.h"
+#include "worker/process.h"
+
+/* a projection that waits this long while its pool has workers needs one more */
+#define HELP_MS 100
+
+/* a worker that others wait for keeps its place at least this long */
+#define SHARE_MS 500
+
+/* when no process is to be had, try again after this */
+#define NO_WORKER_MS 1000
+
+/* it is said once, and again when it has been better for so long */
+#define WARN_AGAIN_MS (10 * 60 * 1000)
+
+/*
+ * What there is to do for a pool.
+ */
+typedef struct Demand
+{
+	bool		ready;			/* is there work nobody does? */
+	bool		overdue;		/* has it been seen waiting for HELP_MS? */
+	TimestampTz waiting_since;
+	TimestampTz due;			/* when to look again; DT_NOEND: when told */
+} Demand;
+
+static Demand demands[CQRS_MAX_POOLS];
+
+static void collect_demands(TimestampTz now);
+static void add_demand(CqrsBoard *board, int task, TimestampTz now);
+static int	neediest_pool(CqrsBoard *board, TimestampTz now);
+static int	count_workers(CqrsBoard *board);
+static void make_room(CqrsBoard *board, TimestampTz now);
+static void dismiss_surplus(CqrsBoard *board);
+static bool start_worker(int pool, TimestampTz now);
+static void note_waiting(CqrsBoardPool *pool, TimestampTz now);
+
+/*
+ * Starts workers where they are needed, and says when to look again if nobody
+ * sets the launcher's latch before.
+ */
+TimestampTz
+cqrs_assign_workers(TimestampTz now)
+{
+	TimestampTz due = DT_NOEND;
+	CqrsBoard  *board;
+	int			pool;
+
+	collect_demands(now);
+	for (;;)
+	{
+		bool		full;
+
+		board = cqrs_board_lock(LW_EXCLUSIVE);
+		dismiss_surplus(board);
+		pool = neediest_pool(board, now);
+		full = (count_workers(board) >= cqrs_max_workers);
+		if (pool >= 0 && full && cqrs_max_workers > 0)
+		{
+			if (board->pools[pool].n_workers == 0)
+			{
+				note_waiting(&board->pools[pool], now);
+				make_room(board, now);
+				due = Min(due, TimestampTzPlusMilliseconds(now, HELP_MS));
+			}
+			demands[pool].ready = false;
+		}
+		cqrs_board_unlock();
+
+		if (pool < 0 || cqrs_max_workers == 0)
+			break;
+		if (full)
+			continue;
+		demands[pool].ready = false;
+		if (!start_worker(pool, now))
+			due = Min(due, TimestampTzPlusMilliseconds(now, NO_WORKER_MS));
+	}
+
+	if (cqrs_max_workers > 0)
+		for (int i = 0; i < CQRS_MAX_POOLS; i++)
+			due = Min(due, demands[i].due);
+	return due;
+}
+
+/*
+ * Frees a process for something else than a pool.
+ */
+void
+cqrs_assign_make_room(TimestampTz now)
+{
+	make_room(cqrs_board_lock(LW_EXCLUSIVE), now);
+	cqrs_board_unlock();
+}
+
+/*
+ * One pass over all projections.
+ */
+static void
+collect_demands(TimestampTz now)
+{
+	CqrsBoard  *board = cqrs_board_lock(LW_EXCLUSIVE);
+
+	for (int i = 0; i < CQRS_MAX_DATABASES; i++)
+		if (OidIsValid(board->databases[i].oid))
+			pg_atomic_exchange_u32(&board->databases[i].armed, 0);
+
+	for (int i = 0; i < CQRS_MAX_POOLS; i++)
+	{
+		demands[i].ready = demands[i].overdue = false;
+		demands[i].waiting_since = demands[i].due = DT_NOEND;
+
+		/* a pool without projections goes when its last worker has gone */
+		if (OidIsValid(board->pools[i].database) && !board->pools[i].listed &&
+			board->pools[i].n_workers == 0 &&
+			cqrs_board_find_database(board->pools[i].database) == NULL)
+			board->pools[i].database = InvalidOid;
+	}
+	for (int i = 0; i < board->n_tasks; i++)
+		if (board->tasks[i].pool >= 0 && board->tasks[i].running)
+			add_demand(board, i, now);
+	cqrs_board_unlock();
+}
+
+static void
+add_demand(CqrsBoard *board, int number, TimestampTz now)
+{
+	CqrsBoardTask *task = &board->tasks[number];
+	CqrsBoardPool *pool = &board->pools[task->pool];
+	Demand	   *demand = &demands[task->pool];
+	static CqrsBoardDatabase *database = NULL;
+
+	/* neighbours are mostly of the same database */
+	if (database == NULL || database->oid != task->database)
+		database = cqrs_board_find_database(task->database);
+	if (database == NULL || pool->problem == CQRS_POOL_NO_LOGIN ||
+		cqrs_board_is_blocked(task->database))
+		return;
+	if (!cqrs_board_task_ready(task, database, now))
+	{
+		task->noticed_at = 0;
+		if (task->slot < 0 && task->failures > 0 && now < task->retry_at)
+			demand->due = Min(demand->due, task->retry_at);
+		return;
+	}
+	if (now < pool->next_start)
+	{
+		demand->due = Min(demand->due, pool->next_start);
+		return;
+	}
+
+	if (task->noticed_at == 0)
+		task->noticed_at = now;
+	demand->ready = true;
+	demand->waiting_since = Min(demand->waiting_since, task->noticed_at);
+	if (pool->n_workers == 0)
+		return;
+	if (TimestampDifferenceExceeds(task->noticed_at, now, HELP_MS))
+		demand->overdue = true;
+	else
+		demand->due = Min(demand->due, TimestampTzPlusMilliseconds(task->noticed_at, HELP_MS + 1));
+}
+
+/*
+ * Pools without a worker first, and then who has waited longest; -1: none.
+ */
+static int
+neediest_pool(CqrsBoard *board, TimestampTz now)
+{
+	int			best = -1;
+
+	for (int i = 0; i < CQRS_MAX_POOLS; i++)
+	{
+		Demand	   *demand = &demands[i];
+		bool		has_none = (board->pools[i].n_workers == 0);
+
+		if (!demand->ready || !OidIsValid(board->pools[i].database))
+			continue;
+		if (!has_none && !demand->overdue)
+			continue;
+		if (best < 0 ||
+			(has_none && board->pools[best].n_workers > 0) ||
+			(has_none == (board->pools[best].n_workers == 0) &&
+			 demand->waiting_since < demands[best].waiting_since))
+			best = i;
+	}
+	return best;
+}
+
+static int
+count_workers(CqrsBoard *board)
+{
+	int			count = 0;
+
+	for (int i = 0; i < CQRS_MAX_SLOTS; i++)
+		if (board->slots[i].state != CQRS_SLOT_FREE && OidIsValid(board->slots[i].owner))
+			count++;
+	return count;
+}
+
+/*
+ * Tells one worker to go, for the sake of somebody who has none.  Nobody goes
+ * when somebody is on the way out already.
+ */
+static void
+make_room(CqrsBoard *board, TimestampTz now)
+{
+	CqrsBoardSlot *best = NULL;
+
+	for (int i = 0; i < CQRS_MAX_SLOTS; i++)
+	{
+		CqrsBoardSlot *slot = &board->slots[i];
+
+		if (slot->state == CQRS_SLOT_FREE || !OidIsValid(slot->owner))
+			continue;
+		if (slot->leave)
+			return;
+		if (slot->state != CQRS_SLOT_IDLE &&
+			!TimestampDifferenceExceeds(slot->started_at, now, SHARE_MS))
+			continue;
+		if (best == NULL ||
+			(slot->state == CQRS_SLOT_IDLE && best->state != CQRS_SLOT_IDLE) ||
+			((slot->state == CQRS_SLOT_IDLE) == (best->state == CQRS_SLOT_IDLE) &&
+			 slot->started_at < best->started_at))
+			best = slot;
+	}
+	if (best == NULL)
+		return;
+	best->leave = true;
+	if (best->proc)
+		SetLatch(&best->proc->procLatch);
+}
+
+/*
+ * When the number of workers has been lowered, some go.
+ */
+static void
+dismiss_surplus(CqrsBoard *board)
+{
+	int			surplus = -cqrs_max_workers;
+
+	for (int i = 0; i < CQRS_MAX_SLOTS; i++)
+	{
+		CqrsBoardSlot *slot = &board->slots[i];
+
+		if (slot->state == CQRS_SLOT_FREE || !OidIsValid(slot->owner) || slot->leave)
+			continue;
+		if (++surplus <= 0)
+			continue;
+		slot->leave = true;
+		if (slot->proc)
+			SetLatch(&slot->proc->procLatch);
+	}
+}
+
+/*
+ * False when there is no process to be had.
+ */
+static bool
+start_worker(int number, TimestampTz now)
+{
+	static TimestampTz last_failure = 0;
+	CqrsBoardPool *pool = &cqrs_board()->pools[number];
+	CqrsProcessStart result = cqrs_process_start(pool->database, number);
+	CqrsBoard  *board;
+
+	board = cqrs_board_lock(LW_EXCLUSIVE);
+	if (result == CQRS_PROCESS_STARTED)
+	{
+		if (pool->problem == CQRS_POOL_WAITING)
+			pool->problem = CQRS_POOL_FINE;
+	}
+	else if (pool->n_workers == 0)
+	{
+		note_waiting(pool, now);
+		make_room(board, now);
+	}
+	cqrs_board_unlock();
+
+	if (result == CQRS_PROCESS_NO_WORKER)
+	{
+		bool		is_news = TimestampDifferenceExceeds(last_failure, now, WARN_AGAIN_MS);
+
+		last_failure = now;
+		if (!is_news)
+			return false;
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("out of background worker slots"),
+				 errdetail("Projections take turns in using the processes that there are."),
+				 errhint("You might need to increase \"%s\".", "max_worker_processes")));
+	}
+	return result == CQRS_PROCESS_STARTED;
+}
+
+static void
+note_waiting(CqrsBoardPool *pool, TimestampTz now)
+{
+	if (pool->problem == CQRS_POOL_FINE)
+	{
+		pool->problem = CQRS_POOL_WAITING;
+		pool->since = now;
+	}
+}

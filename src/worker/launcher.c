@@ -1,0 +1,319 @@
+/*-------------------------------------------------------------------------
+ *
+ * launcher.c
+ *		The launcher: sees to it that there are workers where there is work.
+ *
+ * NOTES
+ *		A static worker without a database.  It sleeps until somebody sets its
+ *		latch, a child of it ends, or something is due; what there is to do it
+ *		finds on the board.  An error ends it, and the postmaster starts it
+ *		again after a second.  Workers do not depend on it.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/worker/launcher.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/compat.h"
+#include "base/guc.h"
+#include "worker/launcher.h"
+#include "worker/process.h"
+
+extern PGDLLEXPORT void cqrs_launcher_main(Datum main_arg);
+
+/* a process for looking into a database could not be had, or the database is blocked: try again */
+#define SCAN_RETRY_MS 250
+
+/* all databases are looked into no more often than this: any user may cause it */
+#define LIST_MS 1000
+
+/* databases to be looked into, in the launcher's own memory */
+static List *to_scan = NIL;
+static MemoryContext lasting;
+static TimestampTz next_list = 0;
+static TimestampTz next_scan = 0;
+static TimestampTz next_poll = 0;
+
+static void announce_launcher(void);
+static void forget_launcher(int code, Datum arg);
+static void list_databases(void);
+static List *read_databases(void);
+static void drop_missing_databases(List *present);
+static TimestampTz scan_databases(TimestampTz now);
+static bool is_scanning(void);
+static void poll(TimestampTz now);
+static void wait_until(TimestampTz deadline);
+
+/*
+ * Called at load.
+ */
+void
+cqrs_launcher_init(void)
+{
+	BackgroundWorker worker = {0};
+
+	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
+		return;
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = 1;
+	strlcpy(worker.bgw_library_name, "cqrs", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "cqrs_launcher_main", BGW_MAXLEN);
+	strlcpy(worker.bgw_name, "cqrs launcher", BGW_MAXLEN);
+	strlcpy(worker.bgw_type, "cqrs launcher", BGW_MAXLEN);
+	RegisterBackgroundWorker(&worker);
+}
+
+/*
+ * The process.
+ */
+void
+cqrs_launcher_main(Datum main_arg)
+{
+	MemoryContext scratch;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	if (cqrs_board() == NULL)
+		proc_exit(0);
+
+	announce_launcher();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	cqrs_process_pin_settings();
+	lasting = AllocSetContextCreate(TopMemoryContext, "cqrs launcher", ALLOCSET_DEFAULT_SIZES);
+	scratch = AllocSetContextCreate(lasting, "cqrs launcher cycle", ALLOCSET_DEFAULT_SIZES);
+	pg_atomic_write_u32(&cqrs_board()->list_databases, 1);
+
+	for (;;)
+	{
+		TimestampTz now;
+		TimestampTz deadline;
+		TimestampTz scan_due;
+
+		QueryCancelPending = false;
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+			pg_atomic_write_u32(&cqrs_board()->list_databases, 1);
+		}
+		MemoryContextReset(scratch);
+		MemoryContextSwitchTo(scratch);
+
+		cqrs_process_reap();
+		now = GetCurrentTimestamp();
+		if (cqrs_max_workers > 0 && now >= next_list &&
+			pg_atomic_exchange_u32(&cqrs_board()->list_databases, 0) != 0)
+		{
+			list_databases();
+			next_list = TimestampTzPlusMilliseconds(now, LIST_MS);
+		}
+		poll(now);
+		/* what is not known gets no worker, so looking comes first */
+		scan_due = scan_databases(now);
+		deadline = cqrs_assign_workers(now);
+		deadline = Min(Min(deadline, scan_due), next_poll);
+		if (pg_atomic_read_u32(&cqrs_board()->list_databases) != 0 && cqrs_max_workers > 0)
+			deadline = Min(deadline, next_list);
+		wait_until(deadline);
+	}
+}
+
+static void
+announce_launcher(void)
+{
+	CqrsBoard  *board = cqrs_board_lock(LW_EXCLUSIVE);
+
+	board->launcher = MyProc;
+	board->launcher_since = GetCurrentTimestamp();
+	for (int i = 0; i < CQRS_MAX_DATABASES; i++)
+		pg_atomic_write_u32(&board->databases[i].armed, 0);
+	cqrs_board_unlock();
+	before_shmem_exit(forget_launcher, 0);
+}
+
+static void
+forget_launcher(int code, Datum arg)
+{
+	CqrsBoard  *board = cqrs_board_lock(LW_EXCLUSIVE);
+
+	board->launcher = NULL;
+	cqrs_board_unlock();
+}
+
+/*
+ * Looks at all databases there are, to forget those that are gone and to look
+ * into the others.
+ */
+static void
+list_databases(void)
+{
+	List	   *present = read_databases();
+	ListCell   *lc;
+	MemoryContext before = MemoryContextSwitchTo(lasting);
+
+	foreach(lc, present)
+		to_scan = list_append_unique_oid(to_scan, lfirst_oid(lc));
+	MemoryContextSwitchTo(before);
+	drop_missing_databases(present);
+}
+
+/*
+ * Oids of all databases that may be connected to.
+ */
+static List *
+read_databases(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *result = NIL;
+	Relation	rel;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	rel = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(rel, 0, NULL);
+	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
+	{
+		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
+		MemoryContext before;
+
+		/* -2 marks one whose DROP was interrupted */
+		if (!database->datallowconn || database->datconnlimit < -1)
+			continue;
+		before = MemoryContextSwitchTo(caller);
+		result = lappend_oid(result, database->oid);
+		MemoryContextSwitchTo(before);
+	}
+	table_endscan(scan);
+	table_close(rel, AccessShareLock);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller);
+	return result;
+}
+
+static void
+drop_missing_databases(List *present)
+{
+	for (int i = 0; i < CQRS_MAX_DATABASES; i++)
+	{
+		Oid			oid = cqrs_board()->databases[i].oid;
+
+		if (OidIsValid(oid) && !list_member_oid(present, oid))
+			cqrs_board_forget_database(oid);
+	}
+}
+
+/*
+ * Sends a process into the next database, one at a time, and says when to come
+ * back if that does not depend on somebody's setting our latch.
+ */
+static TimestampTz
+scan_databases(TimestampTz now)
+{
+	CqrsBoard  *board = cqrs_board();
+	CqrsProcessStart start;
+	MemoryContext before;
+	Oid			database;
+
+	if (cqrs_max_workers == 0)
+		return DT_NOEND;
+	before = MemoryContextSwitchTo(lasting);
+	for (int i = 0; i < CQRS_MAX_DATABASES; i++)
+	{
+		if (!board->databases[i].needs_scan || !OidIsValid(board->databases[i].oid))
+			continue;
+		board->databases[i].needs_scan = false;
+		/* those that have just changed come first */
+		if (!list_member_oid(to_scan, board->databases[i].oid))
+			to_scan = lcons_oid(board->databases[i].oid, to_scan);
+	}
+	MemoryContextSwitchTo(before);
+
+	if (to_scan == NIL || is_scanning())
+		return DT_NOEND;
+	if (now < next_scan)
+		return next_scan;
+
+	database = linitial_oid(to_scan);
+	to_scan = list_delete_first(to_scan);
+	start = cqrs_process_start(database, -1);
+	if (start == CQRS_PROCESS_STARTED)
+		return DT_NOEND;
+	if (start == CQRS_PROCESS_NO_WORKER)
+		cqrs_assign_make_room(now);
+	before = MemoryContextSwitchTo(lasting);
+	to_scan = lappend_oid(to_scan, database);
+	MemoryContextSwitchTo(before);
+	next_scan = TimestampTzPlusMilliseconds(now, SCAN_RETRY_MS);
+	return next_scan;
+}
+
+static bool
+is_scanning(void)
+{
+	CqrsBoard  *board = cqrs_board_lock(LW_SHARED);
+	bool		result = false;
+
+	for (int i = 0; i < CQRS_MAX_SLOTS; i++)
+		if (board->slots[i].state != CQRS_SLOT_FREE && !OidIsValid(board->slots[i].owner))
+			result = true;
+	cqrs_board_unlock();
+	return result;
+}
+
+/*
+ * The safety net: as if something had been appended to each database.
+ */
+static void
+poll(TimestampTz now)
+{
+	CqrsBoard  *board = cqrs_board();
+	TimestampTz latest = TimestampTzPlusMilliseconds(now, cqrs_poll_interval);
+
+	if (next_poll != 0 && now >= next_poll)
+		for (int i = 0; i < CQRS_MAX_DATABASES; i++)
+			if (OidIsValid(board->databases[i].oid))
+				cqrs_board_announce(&board->databases[i]);
+
+	/* also when the setting has become smaller */
+	if (next_poll == 0 || now >= next_poll || next_poll > latest)
+		next_poll = latest;
+}
+
+static void
+wait_until(TimestampTz deadline)
+{
+	static uint32 wait_event = 0;
+	long		timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+
+	if (wait_event == 0)
+		wait_event = cqrs_wait_event("CqrsLauncherMain");
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 Min(Max(timeout, 1), 24 * 60 * 60 * 1000), wait_event);
+	ResetLatch(MyLatch);
+}

@@ -1,0 +1,272 @@
+/*-------------------------------------------------------------------------
+ *
+ * utility.c
+ *		Living with DDL: getting out of its way, and noticing what it changes.
+ *
+ * NOTES
+ *		Commands that need a database without other sessions, or would fight
+ *		with a batch for locks on our tables, first end the workers there.  No
+ *		worker is started until the transaction of the command ends, one way
+ *		or another.  Who may not execute the command ends nobody.
+ *
+ *		A worker that is told to end in the middle of a batch rolls it back,
+ *		and repeats it when it has been started again.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/worker/utility.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "nodes/value.h"
+#include "pgstat.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "base/compat.h"
+#include "worker/board.h"
+#include "worker/utility.h"
+#include "worker/wakeup.h"
+
+/* after so long, the command is on its own: it will say who is in its way */
+#define LEAVE_MS (10 * 1000)
+
+static ProcessUtility_hook_type previous_hook = NULL;
+
+static void process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+							ProcessUtilityContext context, ParamListInfo params,
+							QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc);
+static void before(Node *statement);
+static void after(Node *statement);
+static void clear_database(Oid database);
+static bool may_change(Oid database);
+static Oid	template_of(CreatedbStmt *statement);
+static bool is_our_extension(DropStmt *statement);
+static bool changes_roles(Node *statement);
+
+/*
+ * Called at load.  Without shared memory there are no workers to care about.
+ */
+void
+cqrs_utility_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	previous_hook = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+}
+
+static void
+process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+				ProcessUtilityContext context, ParamListInfo params,
+				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+{
+	Node	   *statement = pstmt->utilityStmt;
+	bool		at_work = cqrs_board() && cqrs_board()->launcher && !IsBinaryUpgrade;
+
+	if (at_work)
+		before(statement);
+	if (previous_hook)
+		previous_hook(pstmt, query, read_only_tree, context, params, env, dest, qc);
+	else
+		standard_ProcessUtility(pstmt, query, read_only_tree, context, params, env, dest, qc);
+	if (at_work)
+		after(statement);
+}
+
+static void
+before(Node *statement)
+{
+	Oid			database = InvalidOid;
+	Oid			extension;
+
+	switch (nodeTag(statement))
+	{
+		case T_DropdbStmt:
+			database = get_database_oid(((DropdbStmt *) statement)->dbname, true);
+			break;
+
+		case T_AlterDatabaseStmt:
+			database = get_database_oid(((AlterDatabaseStmt *) statement)->dbname, true);
+			break;
+
+		case T_RenameStmt:
+			if (((RenameStmt *) statement)->renameType == OBJECT_DATABASE)
+				database = get_database_oid(((RenameStmt *) statement)->subname, true);
+			break;
+
+		case T_CreatedbStmt:
+			database = template_of((CreatedbStmt *) statement);
+			if (OidIsValid(database))
+				clear_database(database);
+			return;
+
+		case T_DropStmt:
+		case T_AlterExtensionStmt:
+		case T_DropOwnedStmt:
+			if (IsA(statement, DropStmt) && !is_our_extension((DropStmt *) statement))
+				return;
+			if (IsA(statement, AlterExtensionStmt) &&
+				strcmp(((AlterExtensionStmt *) statement)->extname, "cqrs") != 0)
+				return;
+			extension = get_extension_oid("cqrs", true);
+			if (OidIsValid(extension) && cqrs_owns_extension(extension, GetUserId()))
+				clear_database(MyDatabaseId);
+			return;
+
+		default:
+			return;
+	}
+	if (OidIsValid(database) && database != MyDatabaseId && may_change(database))
+		clear_database(database);
+}
+
+/*
+ * The command has succeeded.
+ */
+static void
+after(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_TransactionStmt:
+			{
+				TransactionStmtKind kind = ((TransactionStmt *) statement)->kind;
+
+				if (kind == TRANS_STMT_COMMIT_PREPARED || kind == TRANS_STMT_ROLLBACK_PREPARED)
+					cqrs_wakeup_prepared();
+				break;
+			}
+
+		case T_DropdbStmt:
+		case T_AlterDatabaseStmt:
+		case T_CreatedbStmt:
+		case T_AlterExtensionStmt:
+		case T_DropOwnedStmt:
+			cqrs_wakeup_list_databases();
+			break;
+
+		case T_DropStmt:
+			if (is_our_extension((DropStmt *) statement))
+				cqrs_wakeup_list_databases();
+			break;
+
+		default:
+			if (changes_roles(statement))
+				cqrs_wakeup_list_databases();
+			break;
+	}
+}
+
+/*
+ * Ends our processes in a database, and keeps others from coming up until the
+ * end of the transaction.
+ */
+static void
+clear_database(Oid database)
+{
+	static uint32 wait_event = 0;
+	CqrsBoard  *board = cqrs_board();
+	bool		force = false;
+	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LEAVE_MS);
+
+	if (wait_event == 0)
+		wait_event = cqrs_wait_event("CqrsWorkersLeave");
+	cqrs_wakeup_unblock();
+	cqrs_board_block(database);
+
+	ConditionVariablePrepareToSleep(&board->left);
+	while (cqrs_board_send_away(database, force) > 0 && GetCurrentTimestamp() < end)
+		force = ConditionVariableTimedSleep(&board->left, 100, wait_event);
+	ConditionVariableCancelSleep();
+}
+
+/*
+ * Is it worth the trouble?  The command itself checks for good.
+ */
+static bool
+may_change(Oid database)
+{
+	return cqrs_owns_database(database, GetUserId());
+}
+
+/*
+ * The database to be copied, if the user may do that.
+ */
+static Oid
+template_of(CreatedbStmt *statement)
+{
+	const char *name = "template1";
+	ListCell   *lc;
+	Oid			database;
+	HeapTuple	tuple;
+	bool		is_template = false;
+
+	foreach(lc, statement->options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, "template") == 0 && option->arg)
+			name = defGetString(option);
+	}
+	database = get_database_oid(name, true);
+	if (!OidIsValid(database) || database == MyDatabaseId || !have_createdb_privilege())
+		return InvalidOid;
+
+	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+	if (HeapTupleIsValid(tuple))
+	{
+		is_template = ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+		ReleaseSysCache(tuple);
+	}
+	return is_template || may_change(database) ? database : InvalidOid;
+}
+
+static bool
+is_our_extension(DropStmt *statement)
+{
+	ListCell   *lc;
+
+	if (statement->removeType != OBJECT_EXTENSION)
+		return false;
+	foreach(lc, statement->objects)
+		if (strcmp(strVal(lfirst(lc)), "cqrs") == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Statements after which a worker may be able to connect, or not any more.
+ */
+static bool
+changes_roles(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_AlterRoleStmt:
+		case T_AlterRoleSetStmt:
+		case T_CreateRoleStmt:
+		case T_DropRoleStmt:
+		case T_GrantRoleStmt:
+			return true;
+
+		case T_GrantStmt:
+			return ((GrantStmt *) statement)->objtype == OBJECT_DATABASE;
+
+		case T_RenameStmt:
+			return ((RenameStmt *) statement)->renameType == OBJECT_ROLE ||
+				((RenameStmt *) statement)->renameType == OBJECT_DATABASE;
+
+		default:
+			return false;
+	}
+}

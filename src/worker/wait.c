@@ -1,0 +1,345 @@
+/*-------------------------------------------------------------------------
+ *
+ * wait.c
+ *		Waiting until projections have processed what a token names.
+ *
+ * NOTES
+ *		On a primary the waiter sleeps on the condition variable of its
+ *		database, which a worker broadcasts after each commit, and so does who
+ *		changes a projection, or rolls back.  On a standby there is nobody to do
+ *		so: it looks at the replayed cursor every few milliseconds.
+ *
+ *		Where no worker can do it, the waiter applies the events itself, in
+ *		its own transaction, if it may.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/worker/wait.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "base/errcodes.h"
+#include "base/guc.h"
+#include "event/token.h"
+#include "projection/apply.h"
+#include "projection/registry.h"
+#include "projection/tables.h"
+#include "worker/board.h"
+#include "worker/processed.h"
+#include "worker/wait.h"
+
+PG_FUNCTION_INFO_V1(cqrs_wait);
+
+/* how often a standby looks */
+#define STANDBY_MS 5
+
+/* a waiter looks after so long, should nobody tell it; it does not add to the latency */
+#define LOOK_MS 1000
+
+typedef enum Verdict
+{
+	VERDICT_DONE,
+	VERDICT_NOT_YET,
+	VERDICT_NEVER				/* it has been said why */
+} Verdict;
+
+/*
+ * One wait.
+ */
+typedef struct Wait
+{
+	CqrsToken	token;
+	CqrsTokenState state;
+	List	   *projections;	/* names that remain to be waited for */
+	TimestampTz deadline;
+	CqrsBoardDatabase *board;	/* NULL: there are no workers */
+	MemoryContext scratch;
+} Wait;
+
+static bool wait_for_token(const char *text, ArrayType *projections, int64 timeout);
+static void parse_token(const char *text, CqrsToken *token);
+static List *list_projections(ArrayType *array);
+static Verdict look(Wait *wait);
+static Verdict look_at_token(Wait *wait);
+static Verdict look_at_projection(Wait *wait, const char *name);
+static Verdict apply_here(const CqrsProjection *projection, bool *caught_up);
+static void explain_rest(const CqrsProjection *projection);
+static bool sleep_until_news(Wait *wait);
+
+void
+cqrs_wait_init(void)
+{
+	cqrs_wait_register(wait_for_token);
+}
+
+/*
+ * cqrs_wait(token, projections, timeout) -> have they processed it?
+ */
+Datum
+cqrs_wait(PG_FUNCTION_ARGS)
+{
+	char	   *token = PG_ARGISNULL(0) ? cqrs_token_current() : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	ArrayType  *projections = PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1);
+
+	PreventCommandIfParallelMode("cqrs_wait()");
+	cqrs_arg_require(fcinfo, 2, "timeout");
+	PG_RETURN_BOOL(wait_for_token(token, projections,
+								  cqrs_arg_timeout(PG_GETARG_INTERVAL_P(2))));
+}
+
+/*
+ * The function that lower layers call, too.  The token may be NULL: then there
+ * is nothing to wait for.
+ */
+static bool
+wait_for_token(const char *text, ArrayType *array, int64 timeout)
+{
+	MemoryContext before = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(before, "cqrs wait", ALLOCSET_DEFAULT_SIZES);
+	Wait		wait = {.deadline = GetCurrentTimestamp() + timeout};
+	Verdict		verdict = VERDICT_DONE;
+
+	MemoryContextSwitchTo(context);
+	wait.projections = list_projections(array);
+	if (text)
+	{
+		parse_token(text, &wait.token);
+		if (!RecoveryInProgress() && cqrs_max_workers > 0)
+			wait.board = cqrs_board_my_database();
+		wait.scratch = AllocSetContextCreate(context, "cqrs look", ALLOCSET_DEFAULT_SIZES);
+
+		/* from now on, no broadcast is missed */
+		if (wait.board)
+			ConditionVariablePrepareToSleep(&wait.board->progress);
+		while ((verdict = look(&wait)) == VERDICT_NOT_YET && sleep_until_news(&wait))
+			;
+		if (wait.board)
+			ConditionVariableCancelSleep();
+	}
+	MemoryContextSwitchTo(before);
+	MemoryContextDelete(context);
+	return verdict == VERDICT_DONE;
+}
+
+static void
+parse_token(const char *text, CqrsToken *token)
+{
+	if (!cqrs_token_parse(text, token))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid token: \"%s\"", text),
+				 errhint("Tokens come from cqrs_token(), cqrs_try_send() and cqrs_execute().")));
+	if (cqrs_token_is_own(token))
+		ereport(ERROR,
+				(errcode(ERRCODE_CQRS_WAIT_IN_OWN_TRANSACTION),
+				 errmsg("cannot wait for the transaction that is running"),
+				 errdetail("Others see its events when it has been committed."),
+				 errhint("Wait after COMMIT, or use cqrs_catch_up() to apply events here and now.")));
+}
+
+/*
+ * The names of those to wait for: all that run, unless they are given.  All
+ * of those must exist.
+ */
+static List *
+list_projections(ArrayType *array)
+{
+	List	   *result = NIL;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	if (array == NULL)
+		return cqrs_projection_running_async();
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("array \"%s\" must not contain nulls", "projections")));
+		result = lappend(result, cqrs_projection_get(TextDatumGetCString(elements[i]))->name);
+	}
+	return result;
+}
+
+/*
+ * Looks at the transaction, and at each projection in turn.
+ */
+static Verdict
+look(Wait *wait)
+{
+	MemoryContext before;
+	Verdict		verdict = VERDICT_DONE;
+
+	MemoryContextReset(wait->scratch);
+	before = MemoryContextSwitchTo(wait->scratch);
+	if (wait->state == CQRS_TOKEN_OPEN)
+		verdict = look_at_token(wait);
+	while (verdict == VERDICT_DONE && wait->state == CQRS_TOKEN_EVENTS && wait->projections != NIL)
+	{
+		verdict = look_at_projection(wait, linitial(wait->projections));
+		if (verdict == VERDICT_DONE)
+			wait->projections = list_delete_first(wait->projections);
+	}
+	MemoryContextSwitchTo(before);
+	return verdict;
+}
+
+static Verdict
+look_at_token(Wait *wait)
+{
+	wait->state = cqrs_token_state(&wait->token);
+	switch (wait->state)
+	{
+		case CQRS_TOKEN_OPEN:
+			return VERDICT_NOT_YET;
+
+		case CQRS_TOKEN_EVENTS:
+		case CQRS_TOKEN_NOTHING:
+			return VERDICT_DONE;
+
+		case CQRS_TOKEN_UNKNOWN:
+			break;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("token names a transaction that this database does not know"),
+			 errdetail("The token is of incarnation %d of the log, transaction " UINT64_FORMAT ".",
+					   wait->token.incarnation, U64FromFullTransactionId(wait->token.xid)),
+			 errhint("It was given out by another server, or this one has been restored since.")));
+	return VERDICT_NEVER;		/* keep compiler quiet */
+}
+
+static Verdict
+look_at_projection(Wait *wait, const char *name)
+{
+	CqrsProjection *projection = cqrs_projection_get(name);
+	bool		caught_up = false;
+
+	if (projection->is_inline && projection->state == CQRS_PROJECTION_RUNNING)
+		return VERDICT_DONE;
+	for (;;)
+	{
+		Verdict		verdict;
+
+		CHECK_FOR_INTERRUPTS();
+		if (projection->live_build > 0 &&
+			cqrs_token_processed(&wait->token, cqrs_build_name(name, projection->live_build)))
+			return VERDICT_DONE;
+		if (projection->state != CQRS_PROJECTION_RUNNING)
+		{
+			explain_rest(projection);
+			return VERDICT_NEVER;
+		}
+		if (wait->board && cqrs_board_is_idle(wait->board, name))
+			cqrs_board_announce(wait->board);
+		if (wait->board || RecoveryInProgress() || caught_up)
+			return VERDICT_NOT_YET;
+
+		verdict = apply_here(projection, &caught_up);
+		if (verdict == VERDICT_NEVER)
+			return VERDICT_NEVER;
+		if (GetCurrentTimestamp() >= wait->deadline)
+			caught_up = true;	/* a last look */
+		projection = cqrs_projection_get(name);
+	}
+}
+
+/*
+ * Nobody else will do it: applies a batch.  DONE when it has.
+ */
+static Verdict
+apply_here(const CqrsProjection *projection, bool *caught_up)
+{
+	CqrsApplyResult result;
+
+	if (!cqrs_projection_is_mine(projection) || XactReadOnly)
+	{
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("no worker applies events to projection \"%s\"", projection->name),
+				 cqrs_board() == NULL ?
+				 errhint("Add \"cqrs\" to \"shared_preload_libraries\" and restart the server, or have the owner call cqrs_catch_up().") :
+				 errhint("Set \"cqrs.max_workers\" to more than 0, or have the owner call cqrs_catch_up().")));
+		return VERDICT_NEVER;
+	}
+	result = cqrs_projection_apply(projection->name, cqrs_batch_max_events, false);
+	*caught_up = (result.status == CQRS_APPLY_CAUGHT_UP);
+	return VERDICT_DONE;
+}
+
+static void
+explain_rest(const CqrsProjection *projection)
+{
+	switch (projection->state)
+	{
+		case CQRS_PROJECTION_PAUSED:
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
+					 errmsg("projection \"%s\" is paused", projection->name),
+					 errhint("Use cqrs_resume().")));
+			break;
+
+		case CQRS_PROJECTION_STOPPED:
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
+					 errmsg("projection \"%s\" has been stopped by an error", projection->name),
+					 projection->last_error ? errdetail("%s", projection->last_error) : 0,
+					 errhint("Remove the cause and use cqrs_resume().")));
+			break;
+
+		case CQRS_PROJECTION_DRAFT:
+		case CQRS_PROJECTION_RUNNING:
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
+					 errmsg("projection \"%s\" has not been started", projection->name),
+					 errhint("Use cqrs_start().")));
+			break;
+	}
+}
+
+/*
+ * False when the time is over.
+ */
+static bool
+sleep_until_news(Wait *wait)
+{
+	static uint32 wait_event = 0;
+	TimestampTz now = GetCurrentTimestamp();
+	long		left = TimestampDifferenceMilliseconds(now, wait->deadline);
+
+	if (now >= wait->deadline)
+		return false;
+	if (wait_event == 0)
+		wait_event = cqrs_wait_event("CqrsWait");
+
+	if (wait->board)
+	{
+		(void) ConditionVariableTimedSleep(&wait->board->progress,
+										   Min(Max(left, 1), LOOK_MS), wait_event);
+		return true;
+	}
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 Min(Max(left, 1), STANDBY_MS), wait_event);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	return true;
+}

@@ -1,0 +1,192 @@
+/*-------------------------------------------------------------------------
+ *
+ * wakeup.c
+ *		What a transaction has to tell the workers when it ends.
+ *
+ * NOTES
+ *		The only file that registers transaction callbacks.
+ *
+ *		While it runs, a transaction notes what it does.  What can fail, such
+ *		as finding a place in shared memory, is done then.  At its end the
+ *		callback tells, or at abort forgets, what was noted: it neither throws
+ *		nor waits.  At commit it is called when others see the transaction as
+ *		ended, so a worker that is woken finds the events.
+ *
+ *		A prepared transaction is committed by some other session, which knows
+ *		nothing of its notes: that one always wakes the workers of its
+ *		database, which is the one the transaction belongs to.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/worker/wakeup.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+
+#include "base/compat.h"
+#include "base/triggers.h"
+#include "event/after.h"
+#include "worker/board.h"
+#include "worker/wakeup.h"
+
+/*
+ * What the running transaction has done.  A part of it that was rolled back to
+ * a savepoint stays noted: somebody looks in vain.
+ */
+typedef struct Notes
+{
+	CqrsBoardDatabase *database;	/* NULL: nothing */
+	bool		appended;
+	bool		defined;
+	bool		list_databases;
+	bool		blocked;
+} Notes;
+
+static Notes notes;
+static bool in_worker = false;
+
+static void note_append(void);
+static void note_change(const char *table);
+static void at_end(XactEvent event, void *arg);
+static void tell(bool prepared);
+static void scan(CqrsBoardDatabase *database);
+
+void
+cqrs_wakeup_init(void)
+{
+	RegisterXactCallback(at_end, NULL);
+	cqrs_after_events_register(note_append);
+	cqrs_registry_changed_register(note_change);
+}
+
+/*
+ * What this process changes of projections, it knows: no need to scan.
+ */
+void
+cqrs_wakeup_in_worker(void)
+{
+	in_worker = true;
+}
+
+/*
+ * When the transaction commits, the launcher is to look at all databases.
+ */
+void
+cqrs_wakeup_list_databases(void)
+{
+	notes.list_databases = true;
+}
+
+/*
+ * When the transaction ends, one way or another, what it has blocked by
+ * cqrs_board_block() is to be free again.
+ */
+void
+cqrs_wakeup_unblock(void)
+{
+	notes.blocked = true;
+}
+
+/*
+ * A prepared transaction of this database has just ended.
+ */
+void
+cqrs_wakeup_prepared(void)
+{
+	CqrsBoardDatabase *database;
+
+	/* not created at need: who prepared it, or a scan since, has done that */
+	if (cqrs_board() == NULL || (database = cqrs_board_database(MyDatabaseId, false)) == NULL)
+		return;
+	if (database->needs_scan_when_prepared)
+		scan(database);
+	cqrs_board_announce(database);
+	ConditionVariableBroadcast(&database->progress);
+}
+
+static void
+note_append(void)
+{
+	if (notes.appended)
+		return;
+	notes.database = cqrs_board_my_database();
+	notes.appended = (notes.database != NULL);
+}
+
+static void
+note_change(const char *table)
+{
+	if (notes.defined || in_worker || strcmp(table, "projection") != 0)
+		return;
+	notes.database = cqrs_board_my_database();
+	notes.defined = (notes.database != NULL);
+}
+
+static void
+at_end(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+			if (notes.database)
+				tell(false);
+			if (notes.list_databases && cqrs_board())
+			{
+				pg_atomic_write_u32(&cqrs_board()->list_databases, 1);
+				cqrs_board_wake_launcher();
+			}
+			break;
+
+		case XACT_EVENT_PREPARE:
+			if (notes.database)
+				tell(true);
+			break;
+
+		case XACT_EVENT_ABORT:
+			/* somebody may wait for the end of this transaction */
+			if (notes.database)
+				ConditionVariableBroadcast(&notes.database->progress);
+			break;
+
+		default:
+			return;
+	}
+	if (notes.blocked)
+		cqrs_board_unblock();
+	memset(&notes, 0, sizeof(notes));
+}
+
+static void
+tell(bool prepared)
+{
+	CqrsBoardDatabase *database = notes.database;
+
+	if (prepared)
+	{
+		if (notes.defined)
+			database->needs_scan_when_prepared = true;
+		return;
+	}
+	if (notes.defined)
+		scan(database);
+	if (notes.appended)
+		cqrs_board_announce(database);
+}
+
+/*
+ * What is known of the projections of a database is out of date.
+ */
+static void
+scan(CqrsBoardDatabase *database)
+{
+	pg_atomic_fetch_add_u32(&database->definition, 1);
+	database->needs_scan = true;
+	pg_memory_barrier();
+	cqrs_board_wake_launcher();
+	ConditionVariableBroadcast(&database->progress);
+}

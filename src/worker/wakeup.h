@@ -1,0 +1,22 @@
+/*-------------------------------------------------------------------------
+ *
+ * wakeup.h
+ *		What a transaction has to tell the workers when it ends.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/worker/wakeup.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CQRS_WAKEUP_H
+#define CQRS_WAKEUP_H
+
+extern void cqrs_wakeup_init(void);
+extern void cqrs_wakeup_in_worker(void);
+extern void cqrs_wakeup_list_databases(void);
+extern void cqrs_wakeup_unblock(void);
+extern void cqrs_wakeup_prepared(void);
+
+#endif							/* CQRS_WAKEUP_H */

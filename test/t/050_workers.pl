@@ -1,0 +1,121 @@
+# Workers: who they are, how they are woken, what waiting for them gives.
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Workers;
+
+my $node = new_node('main');
+$node->start;
+$node->safe_psql('postgres', 'CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE carol');
+create_database($node, 'd');
+$node->safe_psql('d', q{
+	GRANT USAGE, CREATE ON SCHEMA shop TO alice, bob, carol;
+	GRANT CREATE ON DATABASE d TO alice, bob, carol;
+	SELECT cqrs_grant(r, 'define') FROM unnest('{alice,bob,carol}'::regrole[]) r});
+
+sub wait_sql { return $node->safe_psql('d', $_[0]); }
+
+# Life cycle
+is(workers($node), '0', 'no projection, no worker');
+define_projection($node, 'd', 'p', 'alice');
+is(wait_sql(q{SELECT cqrs_emit('a', 'T'); SELECT cqrs_wait()}), "1\nt", 'a first event arrives');
+is(wait_sql(q{SELECT cqrs_emit('a', 'T'); SELECT cqrs_wait(); SELECT n FROM shop.p_counts}), "2\nt\n2", 'and the next');
+is(wait_sql(q{SELECT DISTINCT usename, backend_type, application_name FROM pg_stat_activity WHERE backend_type LIKE 'cqrs w%'}),
+	'alice|cqrs worker|cqrs: p', 'a worker is connected as the owner, and says for whom it works');
+is(wait_sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cqrs launcher'}), '1', 'there is a launcher');
+is(wait_sql(q{SELECT database, owner, state FROM cqrs.worker_status WHERE state <> 'launcher'}), 'd|alice|idle', 'worker_status');
+is(wait_sql(q{SELECT projection, state, events_applied, events_behind, worker FROM cqrs.projection_status}),
+	'p|running|2|0|waiting for events', 'projection_status');
+is(wait_sql(q{SELECT count(*) FROM pg_stat_activity a JOIN pg_locks l USING (pid) WHERE a.backend_type = 'cqrs worker'}),
+	'0', 'an idle worker holds no lock');
+is(wait_sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cqrs worker' AND backend_xmin IS NOT NULL}),
+	'0', '... and no snapshot');
+
+# Several owners, several projections
+define_projection($node, 'd', 'q', 'alice');
+define_projection($node, 'd', 'r', 'bob');
+is(wait_sql(q{SELECT cqrs_emit('b', 'T'); SELECT cqrs_wait()}), "1\nt", 'three projections of two owners');
+projection_ok($node, 'd', $_, "projection $_ holds what the log says") for qw(p q r);
+
+# An owner that may not log in
+SKIP:
+{
+	define_projection($node, 'd', 's', 'carol');
+	skip 'workers connect as any role', 3 if $node->pg_version >= 17;
+	eventually($node, 'd', q{SELECT worker FROM cqrs.projection_status WHERE projection = 's'},
+		'owner may not log in', 'an owner that may not log in is named');
+	is(wait_sql(q{SELECT cqrs_emit('c', 'T'); SELECT cqrs_wait(NULL, '{p,q,r}')}), "1\nt", '... and does not hold up others');
+	$node->safe_psql('d', 'ALTER ROLE carol LOGIN');
+	caught_up_ok($node, 'd', 's', '... and is served when it may');
+}
+
+# Transactions
+is(wait_sql(q{BEGIN; SELECT cqrs_emit('d', 'T'); ROLLBACK; SELECT cqrs_wait()}), "1\nt", 'nothing to wait for after a rollback');
+my ($status, $out, $err) = $node->psql('d', q{BEGIN; SELECT cqrs_emit('d', 'T'); SELECT cqrs_wait()}, extra_params => ['-v', 'VERBOSITY=verbose']);
+like($err, qr/QC004: +cannot wait for the transaction that is running/, 'waiting for the own transaction');
+wait_sql(q{BEGIN; SELECT cqrs_emit('prep', 'T'); PREPARE TRANSACTION 'x'});
+wait_sql(q{COMMIT PREPARED 'x'});
+caught_up_ok($node, 'd', 'p', 'COMMIT PREPARED wakes');
+is(wait_sql(q{BEGIN; SELECT cqrs_pause('q'); PREPARE TRANSACTION 'y'}), '', 'a change of a projection is prepared');
+wait_sql(q{COMMIT PREPARED 'y'});
+is(wait_sql(q{BEGIN; SELECT cqrs_resume('q'); PREPARE TRANSACTION 'z'}), '', '... and another one');
+emit($node, 'd', 'e');
+wait_sql(q{COMMIT PREPARED 'z'});
+caught_up_ok($node, 'd', 'q', '... and made known');
+my $open = $node->background_psql('d');
+$open->query_safe(q{BEGIN; SELECT cqrs_emit('late', 'T')});
+is(wait_sql(q{SELECT cqrs_emit('f', 'T'); SELECT cqrs_wait()}), "1\nt", 'an open transaction holds up nobody');
+my $token = $open->query_safe('SELECT cqrs_token()');
+is(wait_sql(qq{SELECT cqrs_wait('$token', timeout => '200ms')}), 'f', 'its own token can be waited for');
+my $waiter = $node->background_psql('d');
+$waiter->query_until(qr/go/, qq{\\echo go\nSELECT cqrs_wait('$token', timeout => '30s');\n});
+$open->query_safe('COMMIT');
+is($waiter->query_safe('SELECT 1'), "t\n1", '... until it commits');
+$waiter->query_safe('SELECT 1');
+caught_up_ok($node, 'd', 'p', 'late events are applied when they are committed');
+$open->quit;
+
+# What waiting says
+($status, $out, $err) = $node->psql('d', q{SELECT cqrs_wait('1-1-999999999')});
+like($err, qr/token names a transaction that this database does not know/, 'a token from nowhere');
+($status, $out, $err) = $node->psql('d', q{SELECT cqrs_wait('nonsense')});
+like($err, qr/invalid token: "nonsense"/, 'no token at all');
+($status, $out, $err) = $node->psql('d', q{SELECT cqrs_wait(projections => '{nope}')});
+like($err, qr/projection "nope" does not exist/, 'an unknown projection');
+wait_sql(q{SELECT cqrs_pause('p')});
+($status, $out, $err) = $node->psql('d', q{SELECT cqrs_emit('g', 'T'); SELECT cqrs_wait(projections => '{p}', timeout => '1h')});
+is($out, "1\nf", 'a paused projection is not waited for');
+like($err, qr/WARNING:  projection "p" is paused/, '... and it is said why');
+is(wait_sql(q{SELECT cqrs_emit('g', 'T'); SELECT cqrs_wait()}), "2\nt", '... unless it is named');
+$waiter->query_until(qr/go/, qq{\\echo go\nSELECT cqrs_emit('h', 'T'); SELECT cqrs_wait(projections => '{q}', timeout => '1h');\n});
+wait_sql(q{SELECT cqrs_resume('p')});
+caught_up_ok($node, 'd', 'p', 'and goes on when resumed');
+$waiter->quit;
+
+# A wait can be cancelled, and ended
+$node->safe_psql('d', q{BEGIN; LOCK TABLE cqrs.cursor IN EXCLUSIVE MODE; SELECT 1});
+my $lock = $node->background_psql('d');
+$lock->query_safe(q{BEGIN; LOCK TABLE cqrs.cursor IN EXCLUSIVE MODE});
+foreach my $function ('pg_cancel_backend', 'pg_terminate_backend')
+{
+	my $session = $node->background_psql('d', on_error_stop => 0);
+	$session->query_until(qr/go/, qq{\\echo go\nSELECT cqrs_emit('i', 'T'); SELECT cqrs_wait(timeout => '1h');\n});
+	eventually($node, 'd', q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%cqrs_wait(timeout%' AND state = 'active' AND pid <> pg_backend_pid()}, '1', 'somebody waits');
+	is(wait_sql(qq{SELECT $function(pid) FROM pg_stat_activity WHERE query LIKE '%cqrs_wait(timeout%' AND state = 'active' AND pid <> pg_backend_pid()}), 't', $function);
+	eventually($node, 'd', q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%cqrs_wait(timeout%' AND state = 'active' AND pid <> pg_backend_pid()}, '0', '... ends the wait');
+	eval { $session->quit };
+}
+eventually($node, 'd', q{SELECT count(*) > 0 FROM cqrs.projection_status WHERE blocked_by_pid IS NOT NULL}, 't', 'who blocks is named');
+$lock->query_safe('ROLLBACK');
+$lock->quit;
+caught_up_ok($node, 'd', $_, "projection $_ went on") for qw(p q r s);
+
+$node->stop;
+my $log = slurp_file($node->logfile);
+unlike($log, qr/TRAP|PANIC|terminated by signal/, 'no crash');
+done_testing();

@@ -1,0 +1,131 @@
+# DDL that is in the way of workers, or has workers in its way: both go on.
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes 'time';
+use Workers;
+
+my $node = new_node('main');
+$node->start;
+my $place = PostgreSQL::Test::Utils::tempdir_short();
+$node->safe_psql('postgres', "CREATE TABLESPACE place LOCATION '$place'");
+
+# Runs a statement while the workers of a database are busy.
+sub while_busy
+{
+	my ($database, $statement, $name, $in) = @_;
+	$node->safe_psql($database, q{
+		SELECT cqrs_append('s' || i % 50, array_fill('T'::text, '{100}'), array_fill('{}'::jsonb, '{100}')) FROM generate_series(1, 300) i});
+	my $begin = time;
+	my ($status, $out, $err) = $node->psql($in // 'postgres', $statement);
+	is($status, 0, $name) or diag($err);
+	cmp_ok(time - $begin, '<', 20, '... within seconds');
+	return;
+}
+
+foreach my $database (qw(d e))
+{
+	create_database($node, $database);
+	define_projection($node, $database, 'p');
+	define_projection($node, $database, 'q');
+	emit($node, $database, 'first');
+	caught_up_ok($node, $database, 'p', "workers serve $database");
+}
+
+while_busy('d', 'CREATE DATABASE copy TEMPLATE d', 'CREATE DATABASE ... TEMPLATE');
+caught_up_ok($node, 'd', 'p', '... and the workers come back');
+emit($node, 'copy', 'new');
+caught_up_ok($node, 'copy', 'p', '... and the copy is served');
+caught_up_ok($node, 'copy', 'q', '... all of it');
+
+while_busy('d', 'ALTER DATABASE d RENAME TO renamed', 'ALTER DATABASE ... RENAME');
+caught_up_ok($node, 'renamed', 'p', '... and the workers come back');
+while_busy('renamed', 'ALTER DATABASE renamed SET TABLESPACE place', 'ALTER DATABASE ... SET TABLESPACE');
+caught_up_ok($node, 'renamed', 'p', '... and the workers come back');
+
+# A command that fails
+my $session = $node->background_psql('renamed');
+my ($status, $out, $err) = $node->psql('postgres', 'DROP DATABASE renamed');
+like($err, qr/is being accessed by other users/, 'DROP DATABASE with somebody in it');
+emit($node, 'renamed', 'after');
+caught_up_ok($node, 'renamed', 'p', '... and the workers come back');
+$session->quit;
+
+# Somebody who may not do it
+$node->safe_psql('postgres', 'CREATE ROLE mallory LOGIN');
+emit($node, 'renamed', 'mallory');
+caught_up_ok($node, 'renamed', 'p', 'a worker is there');
+my $pids = q{SELECT string_agg(pid::text, ',' ORDER BY pid) FROM pg_stat_activity WHERE backend_type = 'cqrs worker' AND datname = 'renamed'};
+my $before = $node->safe_psql('postgres', $pids);
+$node->psql('postgres', 'DROP DATABASE renamed', connstr => $node->connstr('postgres') . ' user=mallory');
+$node->psql('renamed', 'DROP EXTENSION cqrs CASCADE', connstr => $node->connstr('renamed') . ' user=mallory');
+is($node->safe_psql('postgres', $pids), $before, 'who may not drop it ends no worker');
+
+# Somebody who keeps a transaction open after what might end workers
+my $owned = $node->background_psql('renamed', extra_params => ['-U', 'mallory']);
+$owned->query_safe('BEGIN; DROP OWNED BY mallory');
+emit($node, 'renamed', 'owned');
+caught_up_ok($node, 'renamed', 'p', '... nor keeps them out by DROP OWNED');
+$owned->query_safe('ROLLBACK');
+$owned->quit;
+
+# The extension
+while_busy('renamed', 'BEGIN; DROP EXTENSION cqrs CASCADE; ROLLBACK', 'DROP EXTENSION, rolled back', 'renamed');
+caught_up_ok($node, 'renamed', 'p', '... and the workers come back');
+while_busy('renamed', 'DROP EXTENSION cqrs CASCADE', 'DROP EXTENSION', 'renamed');
+eventually($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE datname = 'renamed'}, '0', '... and nobody stays');
+$node->safe_psql('renamed', 'DROP SCHEMA shop CASCADE; DROP SCHEMA "p$1" CASCADE; DROP SCHEMA "q$1" CASCADE; CREATE EXTENSION cqrs; CREATE SCHEMA shop');
+define_projection($node, 'renamed', 'p');
+emit($node, 'renamed', 'again');
+caught_up_ok($node, 'renamed', 'p', 'a new extension is served');
+while_busy('renamed', 'ALTER EXTENSION cqrs UPDATE', 'ALTER EXTENSION ... UPDATE', 'renamed');
+caught_up_ok($node, 'renamed', 'p', '... and the workers come back');
+
+while_busy('renamed', 'DROP DATABASE renamed', 'DROP DATABASE');
+while_busy('e', 'DROP DATABASE e WITH (FORCE)', 'DROP DATABASE ... WITH (FORCE)');
+while_busy('copy', 'ALTER DATABASE copy ALLOW_CONNECTIONS false', 'ALTER DATABASE ... ALLOW_CONNECTIONS false');
+eventually($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cqrs worker'}, '0', '... and the workers go');
+$node->safe_psql('postgres', 'ALTER DATABASE copy ALLOW_CONNECTIONS true');
+caught_up_ok($node, 'copy', 'p', '... and come back');
+
+# Roles
+$node->safe_psql('copy', q{
+	CREATE ROLE alice LOGIN;
+	GRANT USAGE, CREATE ON SCHEMA shop TO alice;
+	GRANT CREATE ON DATABASE copy TO alice;
+	SELECT cqrs_grant('alice', 'define')});
+define_projection($node, 'copy', 'a', 'alice');
+caught_up_ok($node, 'copy', 'a', 'a projection of alice');
+($status, $out, $err) = $node->psql('copy', 'DROP ROLE alice');
+like($err, qr/cannot be dropped because some objects depend on it/, 'its owner cannot be dropped');
+$node->safe_psql('copy', q{REVOKE ALL ON DATABASE copy FROM PUBLIC; REVOKE ALL ON DATABASE copy FROM alice});
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'alice'});
+emit($node, 'copy', 'locked out');
+eventually($node, 'copy', q{SELECT worker FROM cqrs.projection_status WHERE projection = 'a'}, 'cannot connect as owner', 'an owner without CONNECT');
+caught_up_ok($node, 'copy', 'p', '... does not hold up others');
+$node->safe_psql('copy', 'GRANT CONNECT ON DATABASE copy TO alice');
+caught_up_ok($node, 'copy', 'a', '... and is served when it has been granted');
+$node->safe_psql('copy', q{ALTER TABLE "a$1".a_counts OWNER TO postgres});
+emit($node, 'copy', 'no rights');
+eventually($node, 'copy', q{SELECT state FROM cqrs.projection_status WHERE projection = 'a'}, 'stopped', 'a projection whose table was taken away stops');
+like($node->safe_psql('copy', q{SELECT last_error FROM cqrs.projection_status WHERE projection = 'a'}), qr/permission denied/, '... with the reason');
+$node->safe_psql('copy', q{ALTER TABLE "a$1".a_counts OWNER TO alice; SELECT cqrs_resume('a')});
+caught_up_ok($node, 'copy', 'a', '... and goes on after the repair');
+
+# What waits for a lock is one projection, not its neighbours
+my $lock = $node->background_psql('copy');
+$lock->query_safe(q{BEGIN; LOCK TABLE "p$1".p_counts});
+emit($node, 'copy', 'neighbours');
+caught_up_ok($node, 'copy', 'q', 'a projection that waits for a lock does not hold up another one of its owner');
+$lock->query_safe('COMMIT');
+$lock->quit;
+caught_up_ok($node, 'copy', 'p', '... and goes on');
+
+$node->stop;
+unlike(slurp_file($node->logfile), qr/TRAP|PANIC|terminated by signal|deadlock detected/, 'no crash, no deadlock');
+done_testing();
