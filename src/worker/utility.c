@@ -40,13 +40,23 @@
 /* after so long, the command is on its own: it will say who is in its way */
 #define LEAVE_MS (10 * 1000)
 
+/*
+ * What is to be done when a statement has succeeded.
+ */
+typedef enum AfterStatement
+{
+	AFTER_NOTHING,
+	AFTER_END_PREPARED,			/* a prepared transaction has ended */
+	AFTER_LIST_DATABASES		/* there may be other databases or roles to serve */
+} AfterStatement;
+
 static ProcessUtility_hook_type previous_hook = NULL;
 
 static void process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 							ProcessUtilityContext context, ParamListInfo params,
 							QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc);
 static void before(Node *statement);
-static void after(Node *statement);
+static AfterStatement what_comes_after(Node *statement);
 static void clear_database(Oid database);
 static bool may_change(Oid database);
 static Oid	template_of(CreatedbStmt *statement);
@@ -70,17 +80,23 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 				ProcessUtilityContext context, ParamListInfo params,
 				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
-	Node	   *statement = pstmt->utilityStmt;
-	bool		at_work = cqrs_board() && cqrs_board()->launcher && !IsBinaryUpgrade;
+	AfterStatement what = AFTER_NOTHING;
 
-	if (at_work)
-		before(statement);
+	/* looked at now: after a ROLLBACK the statement may be gone from memory */
+	if (cqrs_board() && cqrs_board()->launcher && !IsBinaryUpgrade)
+	{
+		what = what_comes_after(pstmt->utilityStmt);
+		before(pstmt->utilityStmt);
+	}
 	if (previous_hook)
 		previous_hook(pstmt, query, read_only_tree, context, params, env, dest, qc);
 	else
 		standard_ProcessUtility(pstmt, query, read_only_tree, context, params, env, dest, qc);
-	if (at_work)
-		after(statement);
+
+	if (what == AFTER_END_PREPARED)
+		cqrs_wakeup_prepared();
+	else if (what == AFTER_LIST_DATABASES)
+		cqrs_wakeup_list_databases();
 }
 
 static void
@@ -130,40 +146,31 @@ before(Node *statement)
 		clear_database(database);
 }
 
-/*
- * The command has succeeded.
- */
-static void
-after(Node *statement)
+static AfterStatement
+what_comes_after(Node *statement)
 {
+	TransactionStmtKind kind;
+
 	switch (nodeTag(statement))
 	{
 		case T_TransactionStmt:
-			{
-				TransactionStmtKind kind = ((TransactionStmt *) statement)->kind;
-
-				if (kind == TRANS_STMT_COMMIT_PREPARED || kind == TRANS_STMT_ROLLBACK_PREPARED)
-					cqrs_wakeup_prepared();
-				break;
-			}
+			kind = ((TransactionStmt *) statement)->kind;
+			if (kind == TRANS_STMT_COMMIT_PREPARED || kind == TRANS_STMT_ROLLBACK_PREPARED)
+				return AFTER_END_PREPARED;
+			return AFTER_NOTHING;
 
 		case T_DropdbStmt:
 		case T_AlterDatabaseStmt:
 		case T_CreatedbStmt:
 		case T_AlterExtensionStmt:
 		case T_DropOwnedStmt:
-			cqrs_wakeup_list_databases();
-			break;
+			return AFTER_LIST_DATABASES;
 
 		case T_DropStmt:
-			if (is_our_extension((DropStmt *) statement))
-				cqrs_wakeup_list_databases();
-			break;
+			return is_our_extension((DropStmt *) statement) ? AFTER_LIST_DATABASES : AFTER_NOTHING;
 
 		default:
-			if (changes_roles(statement))
-				cqrs_wakeup_list_databases();
-			break;
+			return changes_roles(statement) ? AFTER_LIST_DATABASES : AFTER_NOTHING;
 	}
 }
 
