@@ -68,7 +68,7 @@ SELECT cqrs_send('AddItem', '{"order_id": 2, "product": "pot", "qty": 1, "price"
 \set ON_ERROR_STOP on
 
 -- The read model has followed.
-SELECT cqrs_catch_up();
+SELECT cqrs_wait();
 SELECT * FROM shop.order_summary;
 
 -- What happened to order 1, and the whole outbox as Debezium's router wants it.
