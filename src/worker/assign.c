@@ -53,8 +53,13 @@ typedef struct Demand
 
 static Demand demands[CQRS_MAX_POOLS];
 
+/* until when sessions of a database need not tell us again; 0: they have to */
+static TimestampTz held_until[CQRS_MAX_DATABASES];
+static TimestampTz held_due;
+
 static void collect_demands(TimestampTz now);
-static void add_demand(CqrsBoard *board, int task, TimestampTz now);
+static void disarm(CqrsBoard *board, int number, TimestampTz now);
+static void add_demand(CqrsBoard *board, int number, TimestampTz now);
 static int	neediest_pool(CqrsBoard *board, TimestampTz now);
 static int	count_workers(CqrsBoard *board);
 static void make_room(CqrsBoard *board, TimestampTz now);
@@ -103,6 +108,7 @@ cqrs_assign_workers(TimestampTz now)
 			due = Min(due, TimestampTzPlusMilliseconds(now, NO_WORKER_MS));
 	}
 
+	due = Min(due, held_due);
 	if (cqrs_max_workers > 0)
 		for (int i = 0; i < CQRS_MAX_POOLS; i++)
 			due = Min(due, demands[i].due);
@@ -127,9 +133,10 @@ collect_demands(TimestampTz now)
 {
 	CqrsBoard  *board = cqrs_board_lock(LW_EXCLUSIVE);
 
+	held_due = DT_NOEND;
 	for (int i = 0; i < CQRS_MAX_DATABASES; i++)
-		if (OidIsValid(board->databases[i].oid))
-			pg_atomic_exchange_u32(&board->databases[i].armed, 0);
+		if (pg_atomic_read_u32(&board->databases[i].armed) != 0)
+			disarm(board, i, now);
 
 	for (int i = 0; i < CQRS_MAX_POOLS; i++)
 	{
@@ -146,6 +153,33 @@ collect_demands(TimestampTz now)
 		if (board->tasks[i].pool >= 0 && board->tasks[i].running)
 			add_demand(board, i, now);
 	cqrs_board_unlock();
+}
+
+/*
+ * Lets the sessions of a database tell us again.  When all of its pools have
+ * workers that are busy, that is soon enough in a while: else each commit
+ * under load would wake the launcher.
+ */
+static void
+disarm(CqrsBoard *board, int number, TimestampTz now)
+{
+	CqrsBoardDatabase *database = &board->databases[number];
+	bool		all_served = true;
+
+	for (int i = 0; i < CQRS_MAX_POOLS && all_served; i++)
+		if (board->pools[i].database == database->oid && board->pools[i].listed &&
+			board->pools[i].problem != CQRS_POOL_NO_LOGIN)
+			all_served = (board->pools[i].n_workers > 0);
+
+	if (all_served && held_until[number] == 0)
+		held_until[number] = TimestampTzPlusMilliseconds(now, HELP_MS);
+	if (all_served && now < held_until[number])
+		held_due = Min(held_due, held_until[number]);
+	else
+	{
+		held_until[number] = 0;
+		pg_atomic_exchange_u32(&database->armed, 0);
+	}
 }
 
 static void
