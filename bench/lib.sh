@@ -60,12 +60,17 @@ bench_stop() {
 }
 
 # tps SCRIPT CLIENTS: transactions per second.  One client shares a core with its
-# server: waking an idle virtual core would be most of what is measured.
+# backend, which inherits it from the postmaster: else waking an idle virtual core
+# would be most of what is measured.
 tps() {
-	local pin=()
-	(($2 > 1)) || pin=(taskset -c 0)
-	"${pin[@]}" pgbench -n -M prepared -c "$2" -j 2 -T "$BENCH_SECONDS" -f "$1" 2>&1 |
+	local postmaster all
+	postmaster=$(head -n 1 "$BENCH_DIR/data/postmaster.pid")
+	all=0-$(($(nproc) - 1))
+	(($2 > 1)) || taskset -cp 0 "$postmaster" >/dev/null
+	taskset -c "$( (($2 > 1)) && echo "$all" || echo 0)" \
+		pgbench -n -M prepared -c "$2" -j 2 -T "$BENCH_SECONDS" -f "$1" 2>&1 |
 		sed -n 's/^tps = \([0-9]*\).*/\1/p'
+	taskset -cp "$all" "$postmaster" >/dev/null
 }
 
 # median NUMBER...

@@ -82,7 +82,7 @@ cqrs_guc_init(void)
 	 * How long the ledger remembers commands, and so how long a client may
 	 * send the same command id again and get the first outcome: longer than
 	 * any client, queue or operator will try.  Older rows are removed in small
-	 * batches by a worker, or by cqrs_prune_ledger(); a row takes about 200
+	 * batches by cqrs_prune_ledger(), called regularly; a row takes about 200
 	 * bytes.  -1 keeps them for ever.
 	 */
 	DefineCustomIntVariable("cqrs.ledger_retention",

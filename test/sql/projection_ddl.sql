@@ -1,0 +1,57 @@
+-- Tables of a build that change between batches: rules are planned anew, or say
+-- what is wrong; never wrong data.
+CREATE SCHEMA ddl;
+SELECT cqrs_create_projection('ddl', read_schema => 'ddl', tables => $$
+	CREATE TABLE counts (k text PRIMARY KEY, n int NOT NULL DEFAULT 0, note text);
+$$);
+SELECT cqrs_on('ddl', 'DdlCounted', $$
+	INSERT INTO counts (k, n) VALUES (event.stream, 1)
+	ON CONFLICT (k) DO UPDATE SET n = counts.n + 1
+$$);
+SELECT cqrs_on('ddl', 'DdlNoted', $$
+	UPDATE counts SET note = coalesce(note, '') || (event.data ->> 'note') WHERE k = event.stream
+$$);
+SELECT cqrs_start('ddl');
+SELECT cqrs_emit('ddl-1', 'DdlCounted'), cqrs_emit('ddl-1', 'DdlNoted', '{"note": "a"}');
+SELECT cqrs_catch_up('ddl');
+
+-- an index, a wider type, a new column with a default, a column in the way that goes
+CREATE INDEX ON "ddl$1".counts (n);
+DROP VIEW ddl.counts;
+ALTER TABLE "ddl$1".counts ALTER COLUMN n TYPE bigint, ADD COLUMN more int DEFAULT 7, DROP COLUMN note, ADD COLUMN note varchar(5);
+SELECT cqrs_emit('ddl-1', 'DdlCounted'), cqrs_emit('ddl-2', 'DdlCounted'), cqrs_emit('ddl-1', 'DdlNoted', '{"note": "b"}');
+SELECT cqrs_catch_up('ddl');
+SELECT * FROM "ddl$1".counts ORDER BY k;
+
+-- a length that is now refused, at the event that breaks it
+SELECT cqrs_emit('ddl-2', 'DdlNoted', '{"note": "123456"}'), cqrs_emit('ddl-1', 'DdlCounted');
+SELECT cqrs_catch_up('ddl');
+SELECT * FROM "ddl$1".counts ORDER BY k;
+SELECT stream, sqlstate, message FROM cqrs.parked_event WHERE projection = 'ddl' ORDER BY position;
+
+-- a constraint, and a trigger: what they ask for happens
+ALTER TABLE "ddl$1".counts ADD CHECK (n < 5);
+CREATE TABLE "ddl$1"._log (k text, n bigint);
+CREATE FUNCTION "ddl$1".note() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO "ddl$1"._log VALUES (NEW.k, NEW.n);
+	RETURN NEW;
+END $$;
+CREATE TRIGGER note AFTER UPDATE ON "ddl$1".counts FOR EACH ROW EXECUTE FUNCTION "ddl$1".note();
+SELECT cqrs_emit('ddl-1', 'DdlCounted'), cqrs_emit('ddl-1', 'DdlCounted'), cqrs_emit('ddl-3', 'DdlCounted');
+SELECT cqrs_catch_up('ddl');
+SELECT * FROM "ddl$1".counts ORDER BY k;
+SELECT * FROM "ddl$1"._log;
+SELECT stream, sqlstate, message FROM cqrs.parked_event WHERE projection = 'ddl' ORDER BY position;
+
+-- a column that is needed goes: the projection stops, and goes on after the repair
+ALTER TABLE "ddl$1".counts RENAME COLUMN n TO m;
+SELECT cqrs_emit('ddl-4', 'DdlCounted');
+SELECT cqrs_catch_up('ddl');
+SELECT state, last_error FROM cqrs.projection_status WHERE projection = 'ddl';
+ALTER TABLE "ddl$1".counts RENAME COLUMN m TO n;
+SELECT cqrs_resume('ddl');
+SELECT cqrs_catch_up('ddl');
+SELECT k, n FROM "ddl$1".counts ORDER BY k;
+SELECT cqrs_drop_projection('ddl');
+DROP SCHEMA ddl;
