@@ -85,18 +85,8 @@ is_running(const CqrsProjection *projection)
 			break;
 
 		case CQRS_PROJECTION_PAUSED:
-			ereport(WARNING,
-					(errcode(ERRCODE_WARNING),
-					 errmsg("projection \"%s\" is paused", projection->name),
-					 errhint("Use cqrs_resume().")));
-			break;
-
 		case CQRS_PROJECTION_STOPPED:
-			ereport(WARNING,
-					(errcode(ERRCODE_WARNING),
-					 errmsg("projection \"%s\" has been stopped by an error", projection->name),
-					 projection->last_error ? errdetail("%s", projection->last_error) : 0,
-					 errhint("Remove the cause and use cqrs_resume().")));
+			cqrs_projection_warn_at_rest(projection);
 			break;
 	}
 	return false;

@@ -267,6 +267,39 @@ cqrs_projection_parse_on_error(const char *text, CqrsOnError *on_error)
 }
 
 /*
+ * Tells whoever waits for a projection that does not run why nothing happens.
+ */
+void
+cqrs_projection_warn_at_rest(const CqrsProjection *projection)
+{
+	switch (projection->state)
+	{
+		case CQRS_PROJECTION_PAUSED:
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
+					 errmsg("projection \"%s\" is paused", projection->name),
+					 errhint("Use cqrs_resume().")));
+			break;
+
+		case CQRS_PROJECTION_STOPPED:
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
+					 errmsg("projection \"%s\" has been stopped by an error", projection->name),
+					 projection->last_error ? errdetail("%s", projection->last_error) : 0,
+					 errhint("Remove the cause and use cqrs_resume().")));
+			break;
+
+		case CQRS_PROJECTION_DRAFT:
+		case CQRS_PROJECTION_RUNNING:
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
+					 errmsg("projection \"%s\" has not been started", projection->name),
+					 errhint("Use cqrs_start().")));
+			break;
+	}
+}
+
+/*
  * The owner of a function that exists.
  */
 Oid

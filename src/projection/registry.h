@@ -64,6 +64,7 @@ extern char *cqrs_projection_tables(const char *name, int32 build);
 extern void cqrs_projection_set_state(const CqrsProjection *projection,
 									  CqrsProjectionState state);
 extern void cqrs_projection_set_error(const char *name, const char *error);
+extern void cqrs_projection_warn_at_rest(const CqrsProjection *projection);
 extern Oid	cqrs_function_owner(Oid function);
 extern bool cqrs_projection_parse_on_error(const char *text, CqrsOnError *on_error);
 

@@ -80,7 +80,6 @@ static Verdict look(Wait *wait);
 static Verdict look_at_token(Wait *wait);
 static Verdict look_at_projection(Wait *wait, const char *name);
 static Verdict apply_here(const CqrsProjection *projection, bool *caught_up);
-static void explain_rest(const CqrsProjection *projection);
 static bool sleep_until_news(Wait *wait);
 
 void
@@ -246,7 +245,7 @@ look_at_projection(Wait *wait, const char *name)
 			return VERDICT_DONE;
 		if (projection->state != CQRS_PROJECTION_RUNNING)
 		{
-			explain_rest(projection);
+			cqrs_projection_warn_at_rest(projection);
 			return VERDICT_NEVER;
 		}
 		if (wait->board && cqrs_board_is_idle(wait->board, name))
@@ -284,36 +283,6 @@ apply_here(const CqrsProjection *projection, bool *caught_up)
 	result = cqrs_projection_apply(projection->name, cqrs_batch_max_events, false);
 	*caught_up = (result.status == CQRS_APPLY_CAUGHT_UP);
 	return VERDICT_DONE;
-}
-
-static void
-explain_rest(const CqrsProjection *projection)
-{
-	switch (projection->state)
-	{
-		case CQRS_PROJECTION_PAUSED:
-			ereport(WARNING,
-					(errcode(ERRCODE_WARNING),
-					 errmsg("projection \"%s\" is paused", projection->name),
-					 errhint("Use cqrs_resume().")));
-			break;
-
-		case CQRS_PROJECTION_STOPPED:
-			ereport(WARNING,
-					(errcode(ERRCODE_WARNING),
-					 errmsg("projection \"%s\" has been stopped by an error", projection->name),
-					 projection->last_error ? errdetail("%s", projection->last_error) : 0,
-					 errhint("Remove the cause and use cqrs_resume().")));
-			break;
-
-		case CQRS_PROJECTION_DRAFT:
-		case CQRS_PROJECTION_RUNNING:
-			ereport(WARNING,
-					(errcode(ERRCODE_WARNING),
-					 errmsg("projection \"%s\" has not been started", projection->name),
-					 errhint("Use cqrs_start().")));
-			break;
-	}
 }
 
 /*
