@@ -46,16 +46,15 @@ cqrs_arg_string_or_null(FunctionCallInfo fcinfo, int arg)
 }
 
 /*
- * List of char *, from an array of texts of one dimension without nulls.
+ * The elements of an array of texts or jsonb, of one dimension and without
+ * nulls; it may be empty.
  */
-List *
-cqrs_arg_strings(FunctionCallInfo fcinfo, int arg, const char *name)
+Datum *
+cqrs_arg_elements(FunctionCallInfo fcinfo, int arg, const char *name, int *count)
 {
 	ArrayType  *array;
 	Datum	   *elements;
 	bool	   *nulls;
-	int			count;
-	List	   *result = NIL;
 
 	cqrs_arg_require(fcinfo, arg, name);
 	array = PG_GETARG_ARRAYTYPE_P(arg);
@@ -65,16 +64,31 @@ cqrs_arg_strings(FunctionCallInfo fcinfo, int arg, const char *name)
 				 errmsg("array \"%s\" must have one dimension", name),
 				 errdetail("It has %d.", ARR_NDIM(array))));
 
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
-	for (int i = 0; i < count; i++)
-	{
+	/* the two types are stored alike */
+	Assert(ARR_ELEMTYPE(array) == TEXTOID || ARR_ELEMTYPE(array) == JSONBOID);
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT,
+					  &elements, &nulls, count);
+	for (int i = 0; i < *count; i++)
 		if (nulls[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("array \"%s\" must not contain nulls", name),
 					 errdetail("Element %d is null.", i + 1)));
+	return elements;
+}
+
+/*
+ * List of char *, from such an array of texts.
+ */
+List *
+cqrs_arg_strings(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	int			count;
+	Datum	   *elements = cqrs_arg_elements(fcinfo, arg, name, &count);
+	List	   *result = NIL;
+
+	for (int i = 0; i < count; i++)
 		result = lappend(result, TextDatumGetCString(elements[i]));
-	}
 	return result;
 }
 

@@ -1,4 +1,4 @@
--- Events that cannot be applied: parked, skipped, or the end of it for now.
+-- Events that cannot be applied: parked, skipped, or a reason to stop.
 CREATE SCHEMA shop;
 \set VERBOSITY terse
 
