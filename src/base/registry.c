@@ -358,5 +358,6 @@ unknown(CqrsRegistry *registry, const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("%s \"%s\" does not exist", registry->what, name)));
+			 errmsg("%s \"%s\" does not exist", registry->what, name),
+			 errhint("View \"cqrs.%s_type\" lists those there are.", registry->what)));
 }
