@@ -13,17 +13,9 @@
 #ifndef CQRS_RUN_AS_H
 #define CQRS_RUN_AS_H
 
-/*
- * What was before; lives on the caller's stack.
- */
-typedef struct CqrsRunAs
-{
-	Oid			user;
-	int			security_context;
-	int			guc_level;
-} CqrsRunAs;
+#include "base/identity.h"
 
-extern void cqrs_run_as_begin(Oid role, const char *schema, CqrsRunAs *before);
-extern void cqrs_run_as_end(const CqrsRunAs *before);
+extern void cqrs_run_as_begin(Oid role, const char *schema, CqrsIdentity *before);
+extern void cqrs_run_as_end(const CqrsIdentity *before);
 
 #endif							/* CQRS_RUN_AS_H */

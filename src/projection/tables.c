@@ -141,7 +141,7 @@ static void
 run_as_owner(const char *sql, Oid role, const char *schema, const char *what)
 {
 	ErrorContextCallback callback;
-	CqrsRunAs	before;
+	CqrsIdentity before;
 
 	callback.callback = statement_context;
 	callback.arg = unconstify(char *, what);
