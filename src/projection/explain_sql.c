@@ -60,14 +60,27 @@ explain_draft(const CqrsProjection *projection)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	List	   *rows;
+	ErrorData  *volatile error = NULL;
+	List	   *volatile rows = NIL;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
-	rows = cqrs_engine_explain(cqrs_start_build(projection, projection->draft)->engine);
+	PG_TRY();
+	{
+		rows = cqrs_engine_explain(cqrs_start_build(projection, projection->draft)->engine);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
 	RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+	if (error)
+		ReThrowError(error);
 	return rows;
 }
 
