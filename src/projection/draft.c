@@ -233,6 +233,10 @@ check_handler(Oid function)
 				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
 				 errmsg("function %s cannot be a rule", format_procedure(function)),
 				 errdetail("A rule takes one argument of type cqrs.event.")));
+	if (isAnyTempNamespace(get_func_namespace(function)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a temporary function cannot be a rule")));
 	cqrs_require_function_execute(function);
 }
 
