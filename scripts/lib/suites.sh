@@ -18,7 +18,7 @@ readonly SUITE_SECONDS=${CQRS_TEST_SECONDS:-1200}
 
 limited() {
 	local status=0
-	as_user timeout -k 30 "$SUITE_SECONDS" "$@" || status=$?
+	as_user timeout -k 30 "$SUITE_SECONDS" "${RUN_WITH[@]}" "$@" || status=$?
 	((status != 124 && status != 137)) || say "ended after $SUITE_SECONDS seconds (CQRS_TEST_SECONDS)"
 	return $status
 }
@@ -36,7 +36,7 @@ has_files() {
 # --------------------------------------------------------------------------
 
 suite_build() {
-	build_make "$SRC" -s -j"$(nproc)" WERROR=1 ASSERTIONS=1 &&
+	build_make "$SRC" -s -j"$(nproc)" WERROR=1 ASSERTIONS=1 "${BUILD_WITH[@]}" &&
 		build_make "$SRC" -s install WERROR=1 ASSERTIONS=1 DESTDIR="$STAGE" || return
 	say "built and installed with $(cc --version | head -n 1)"
 
