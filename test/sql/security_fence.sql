@@ -150,12 +150,12 @@ CREATE FUNCTION evil.calm(place text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
 SELECT cqrs_create_projection('rows', 'evil', 'CREATE TABLE forced (id bigint PRIMARY KEY, tenant text);
 	ALTER TABLE forced ENABLE ROW LEVEL SECURITY; ALTER TABLE forced FORCE ROW LEVEL SECURITY;
 	CREATE POLICY own_rows ON forced USING (tenant = ''mallory'' AND evil.calm(''policy''))'),
-	cqrs_on('rows', 'Theirs', 'INSERT INTO theirs.ruled VALUES (event.position, event.data->>''tenant'')'),
-	cqrs_on('rows', 'Own', 'INSERT INTO forced VALUES (event.position, event.data->>''tenant'')'), cqrs_start('rows');
+	cqrs_on('rows', 'RowTheirs', 'INSERT INTO theirs.ruled VALUES (event.position, event.data->>''tenant'')'),
+	cqrs_on('rows', 'RowOwn', 'INSERT INTO forced VALUES (event.position, event.data->>''tenant'')'), cqrs_start('rows');
 SELECT event_type, plan FROM cqrs_explain('rows');
 RESET ROLE;
 SELECT count(cqrs_emit('rows-' || n, type, jsonb_build_object('tenant', tenant)))
-  FROM (VALUES (1, 'Theirs', 'mallory'), (2, 'Own', 'mallory'), (3, 'Own', 'victim')) v (n, type, tenant);
+  FROM (VALUES (1, 'RowTheirs', 'mallory'), (2, 'RowOwn', 'mallory'), (3, 'RowOwn', 'victim')) v (n, type, tenant);
 SELECT cqrs_catch_up('rows');
 SELECT tenant FROM theirs.ruled;
 -- (As who has written the policy: whoever reads a view runs what is in it.)

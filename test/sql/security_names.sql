@@ -58,9 +58,9 @@ SELECT pg_catalog.cqrs_emit('named-1', 'Named'), pg_catalog.cqrs_append('named-1
 SELECT pg_catalog.count(*) FROM pg_catalog.cqrs_stream('named-1');
 SELECT pg_catalog.cqrs_create_projection('named', 'evil', 'CREATE TABLE named (id bigint PRIMARY KEY, t text); CREATE TABLE batched (id bigint)'),
 	pg_catalog.cqrs_on('named', 'Named', 'INSERT INTO named VALUES (event.position, event.stream || event.type)'),
-	pg_catalog.cqrs_on('named', 'Other', 'evil.rule(cqrs.event)'::pg_catalog.regprocedure),
-	pg_catalog.cqrs_on_batch('named', '{Named,Other}', 'INSERT INTO batched SELECT e.position FROM events e WHERE e.type = ''Named'''),
-	pg_catalog.cqrs_off('named', 'Other'),
+	pg_catalog.cqrs_on('named', 'NamedOther', 'evil.rule(cqrs.event)'::pg_catalog.regprocedure),
+	pg_catalog.cqrs_on_batch('named', '{Named,NamedOther}', 'INSERT INTO batched SELECT e.position FROM events e WHERE e.type = ''Named'''),
+	pg_catalog.cqrs_off('named', 'NamedOther'),
 	pg_catalog.cqrs_start('named');
 SELECT event_type, plan FROM pg_catalog.cqrs_explain('named');
 SELECT pg_catalog.cqrs_catch_up('named'), pg_catalog.cqrs_retry_parked('named'), pg_catalog.cqrs_discard_parked('named'),
