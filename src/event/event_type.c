@@ -132,6 +132,12 @@ cqrs_create_event_type(PG_FUNCTION_ARGS)
 	{
 		Oid			payload = PG_GETARG_OID(1);
 
+		if (!SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(payload)))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("payload type of event type \"%s\" does not exist",
+							text_to_cstring(name)),
+					 errdetail("There is no type with OID %u.", payload)));
 		if (get_typtype(payload) != TYPTYPE_COMPOSITE)
 			ereport(ERROR,
 					(errcode(ERRCODE_WRONG_OBJECT_TYPE),

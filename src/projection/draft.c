@@ -26,6 +26,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
+#include "utils/syscache.h"
 
 #include "base/args.h"
 #include "base/compat.h"
@@ -224,10 +225,11 @@ check_handler(Oid function)
 	int			count;
 	Oid			expected = get_rel_type_id(cqrs_table_oid("event"));
 
-	if (!OidIsValid(get_func_signature(function, &types, &count)))
+	if (!SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("function with OID %u does not exist", function)));
+	(void) get_func_signature(function, &types, &count);
 	if (count != 1 || types[0] != expected)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
