@@ -36,6 +36,7 @@ my @rules = ('INSERT INTO d VALUES (event.position, 1, event.type)', 'INSERT INT
 	'INSERT INTO d VALUES (event.order_id, event.qty * event.price, event.name) ON CONFLICT DO NOTHING', 'INSERT INTO d SELECT event.position, count(*), max(b) FROM d',
 	'WITH x AS (INSERT INTO d VALUES (event.position, 1, NULL) RETURNING *) SELECT * FROM x', 'MERGE INTO d USING (SELECT event.position AS p) s ON d.id = s.p WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (s.p, 1, NULL)',
 	'UPDATE d SET (a, b) = (SELECT 1, \'x\') WHERE id = event.position; DELETE FROM d WHERE id = 2;', 'INSERT INTO d VALUES (CASE event.type WHEN \'Plain\' THEN 1 ELSE event.position END, COALESCE(NULL, event.version::int), (event.data #>> \'{a,b}\'))',
+	# of batches
 	'INSERT INTO d SELECT position, version, type FROM events', 'INSERT INTO d SELECT e.position, count(*) OVER (), e.data::text FROM events e JOIN events f USING (position) ORDER BY 1 LIMIT 5',
 	'UPDATE d SET a = x.n FROM (SELECT max(version) AS n FROM events) x', 'SELECT event', 'SELECT event.*', 'SELECT (event).position', 'SELECT event.nothing', '', ';', ';;', '--', '/*', 'INSERT INTO d VALUES (now()::text::int)',
 	'COPY d FROM STDIN', 'CREATE TABLE x ()', 'COMMIT', 'EXPLAIN SELECT 1', 'SELECT $1', 'SELECT $1::int + event.position', 'VALUES (1), (event.position)', 'TABLE d', 'INSERT INTO d DEFAULT VALUES',
@@ -109,15 +110,22 @@ sub call
 	return rand() < 0.2 ? "SELECT * FROM $call AS x" : "SELECT $call";
 }
 
+# Mostly one of these, as it is: only what can be started is executed.
+sub rule
+{
+	my $rule = rand() < 0.85 ? $rules[ pick(@_) ] : pick(@rules);
+	return rand() < 0.25 ? mutate($rule) : $rule;
+}
+
 # A projection from mutated parts, and events for it.
 sub projection
 {
 	my $type = pick('ItemAdded', 'Plain', 'Everything', '*');
-	my @sql = ('SELECT cqrs_create_projection(\'made\', \'fuzz\', ' . literal(rand() < 0.8 ? $tables[1] : some(@tables)) . ', mode => ' . literal(pick('async', 'async', 'inline')) . ')');
+	my @sql = ('SELECT cqrs_create_projection(\'made\', \'fuzz\', ' . literal(rand() < 0.9 ? $tables[ 1 + int rand 5 ] : some(@tables)) . ', mode => ' . literal(pick('async', 'async', 'inline')) . ')');
 	push @sql, rand() < 0.8
-	  ? "SELECT cqrs_on('made', '$type', " . literal(some(@rules)) . '::text)'
-	  : "SELECT cqrs_on_batch('made', '{$type}', " . literal(some(@rules)) . ')'
-	  for 0 .. rand 3;
+	  ? "SELECT cqrs_on('made', '$type', " . literal(rule(0 .. 11)) . '::text)'
+	  : "SELECT cqrs_on_batch('made', '{$type}', " . literal(rule(12 .. 14)) . ')'
+	  for 0 .. rand 2;
 	$_ =~ s/\bd\b/d_made/g foreach @sql;
 	push @sql, "SELECT cqrs_explain('made')" if rand() < 0.3;
 	push @sql, "SELECT cqrs_start('made')";
