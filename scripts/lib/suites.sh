@@ -147,6 +147,51 @@ suite_clients() {
 	return $status
 }
 
+# PostgreSQL's own regression tests, in $POSTGRES, of the same major as the server.
+# Its minor version may be another one, and the machine has a say, too: what fails
+# in the same way without the library is not the library's fault.
+suite_postgres() {
+	local failed
+
+	as_user cp -r "$POSTGRES/src/test/regress" "$WORK/postgres" &&
+		as_user tee "$WORK/postgres/Makefile" >/dev/null <<<$'MODULES = regress\noverride with_llvm = no\ninclude $(shell $(PG_CONFIG) --pgxs)' &&
+		as_user rm -f "$WORK/postgres/GNUmakefile" &&
+		build_make "$WORK/postgres" -s || return
+	postgres_tests with "shared_preload_libraries = 'cqrs'" && return
+	say 'once more, without the library'
+	postgres_tests without "shared_preload_libraries = ''" >/dev/null || true
+	failed=$(comm -23 <(postgres_failures with) <(postgres_failures without))
+	if [[ ! $failed ]]; then
+		say "the same tests fail without the library:" $(postgres_failures with)
+		return 0
+	fi
+	say "these tests fail only with the library:" $failed
+	return 1
+}
+
+# postgres_tests NAME SETTINGS
+postgres_tests() {
+	local results=$WORK/postgres.$1 status=0
+
+	as_user mkdir -p "$results"
+	(
+		CONF=$results/server.conf
+		{ staged_settings "$MAJOR" "$STAGE" && printf '%s\nfsync = off\n' "$2"; } >"$CONF"
+		start_server "postgres-$1"
+	) || return
+	(cd "$WORK/postgres" && limited "$("$PG_CONFIG" --pkglibdir)/pgxs/src/test/regress/pg_regress" \
+		--inputdir=. --outputdir="$results" --dlpath=. --bindir="$BINDIR" --schedule=parallel_schedule --max-connections=20 \
+		--host="$(socket_of "postgres-$1")" --user=postgres --no-locale --encoding=UTF8) >"$results/log" 2>&1 || status=$?
+	tail -n 12 "$results/log"
+	stop_server "postgres-$1"
+	return $status
+}
+
+# Tests that have failed, sorted: those that differ, with how.
+postgres_failures() {
+	awk '/\.\.\. *FAILED/ { print ($1 == "test" ? $2 : $1) }' "$WORK/postgres.$1/log" | sort
+}
+
 # --------------------------------------------------------------------------
 # Counting
 # --------------------------------------------------------------------------
@@ -161,6 +206,7 @@ count_isolation() { count_pg_regress "$1"; }
 count_pgtap() { count_prove "$1"; }
 count_tap() { count_prove "$1"; }
 count_examples() { echo "$(grep -c '^ok ' "$1") $(grep -c '^not ok ' "$1")"; }
+count_postgres() { count_pg_regress "$1"; }
 count_clients() { count_examples "$1"; }
 
 # "All 7 tests passed." or "2 of 7 tests failed."
