@@ -98,6 +98,14 @@ SELECT state, message FROM fails($$SELECT cqrs_emit('deep-1', 'DeepArray', jsonb
 SELECT state, message, length(detail) < 10000 AS short FROM fails($$SELECT cqrs_emit('wide-1', 'DeepArray', (SELECT jsonb_object_agg(n, n) FROM generate_series(1, 20000) n))$$);
 SELECT state, message, length(detail) < 10000 AS short FROM fails($$SELECT cqrs_emit('wide-1', 'DeepArray', jsonb_build_object('d', (SELECT jsonb_agg('x'::text) FROM generate_series(1, 20000) n)))$$);
 DELETE FROM cqrs.event_type WHERE name = 'DeepArray';
+-- A storm of long errors: what is kept of each is short.
+SELECT cqrs_create_projection('storm', 'theirs', 'CREATE TABLE storm (id bigint PRIMARY KEY)'),
+	cqrs_on('storm', 'Storm', 'INSERT INTO storm VALUES ((event.data->>''text'')::bigint)'), cqrs_start('storm');
+SELECT count(cqrs_emit('storm-' || n, 'Storm', jsonb_build_object('text', repeat('é', 500000)))) FROM generate_series(1, 5) n;
+SELECT cqrs_catch_up('storm');
+SELECT DISTINCT sqlstate, octet_length(message), octet_length(context) < 5000 AS context, right(message, 6) FROM cqrs.parked_event WHERE projection = 'storm';
+SELECT octet_length(last_error) < 5000 AS last_error FROM cqrs.projection_status WHERE projection = 'storm';
+SELECT cqrs_drop_projection('storm');
 -- Numbers
 CREATE TYPE evil.numbers AS (i2 smallint, i4 int, i8 bigint, f4 real, f8 double precision, n numeric, n2 numeric(5,2), d date, t timestamptz);
 SELECT cqrs_create_event_type('Numbers', 'evil.numbers');
