@@ -16,9 +16,9 @@ SELECT c.oid::regclass FROM pg_class c JOIN ours o ON o.classid = 'pg_class'::re
  WHERE c.relkind <> 'S' AND (has_table_privilege('regress_cqrs_mallory', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
 	OR has_any_column_privilege('regress_cqrs_mallory', c.oid, 'SELECT, INSERT, UPDATE, REFERENCES'));
 SELECT c.oid::regclass FROM pg_class c JOIN ours o ON o.classid = 'pg_class'::regclass AND o.objid = c.oid
- WHERE c.relkind = 'S' AND has_sequence_privilege('regress_cqrs_mallory', c.oid, 'USAGE, SELECT, UPDATE');
+ WHERE CASE c.relkind WHEN 'S' THEN has_sequence_privilege('regress_cqrs_mallory', c.oid, 'USAGE, SELECT, UPDATE') END;
 SELECT t.oid::regtype FROM pg_type t JOIN ours o ON o.classid = 'pg_type'::regclass AND o.objid = t.oid
- WHERE t.typacl IS NULL AND t.typrelid = 0;
+ WHERE t.typacl IS NULL AND t.typrelid = 0 AND t.typelem = 0;
 SELECT has_schema_privilege('regress_cqrs_mallory', 'cqrs', 'USAGE, CREATE') AS schema;
 
 -- No function of ours runs as its owner.
