@@ -126,7 +126,7 @@ cqrs_build_get(const CqrsProjection *projection, int32 number)
 void
 cqrs_build_apply(CqrsBuild *build, CqrsFeed feed, void *arg)
 {
-	CqrsIdentity before;
+	CqrsRunAs	before;
 
 	Assert(!build->busy && !build->dirty);
 	build->busy = true;
@@ -259,7 +259,7 @@ make_engine(CqrsBuild *build, const CqrsProjection *projection)
 {
 	MemoryContext before;
 	MemoryContext scratch;
-	CqrsIdentity caller;
+	CqrsRunAs	caller;
 	List	   *rules;
 
 	rule_table = cqrs_table_oid("rule");

@@ -63,7 +63,7 @@ static const char *const settings[][2] = {
  * shows what was done so far.
  */
 void
-cqrs_run_as_begin(Oid role, const char *schema, CqrsIdentity *before)
+cqrs_run_as_begin(Oid role, const char *schema, CqrsRunAs *before)
 {
 	cqrs_fence_begin(role, schema, before);
 	for (int i = 0; i < lengthof(settings); i++)
@@ -76,7 +76,7 @@ cqrs_run_as_begin(Oid role, const char *schema, CqrsIdentity *before)
 }
 
 void
-cqrs_run_as_end(const CqrsIdentity *before)
+cqrs_run_as_end(const CqrsRunAs *before)
 {
 	PopActiveSnapshot();
 	CommandCounterIncrement();

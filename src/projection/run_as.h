@@ -15,7 +15,12 @@
 
 #include "base/identity.h"
 
-extern void cqrs_run_as_begin(Oid role, const char *schema, CqrsIdentity *before);
-extern void cqrs_run_as_end(const CqrsIdentity *before);
+/*
+ * What was before; lives on the caller's stack.
+ */
+typedef CqrsIdentity CqrsRunAs;
+
+extern void cqrs_run_as_begin(Oid role, const char *schema, CqrsRunAs *before);
+extern void cqrs_run_as_end(const CqrsRunAs *before);
 
 #endif							/* CQRS_RUN_AS_H */
