@@ -274,7 +274,6 @@ SELECT cqrs_create_projection('ddl', 'evil', 'CREATE TABLE ddl (id bigint PRIMAR
 RESET ROLE;
 SELECT cqrs_start('ddl');
 SELECT cqrs_drop_projection('ddl');
-SELECT cqrs_grant('regress_cqrs_group', 'watch');
 DROP EVENT TRIGGER evil_end;
 DROP EVENT TRIGGER evil_drop;
 SELECT place, who FROM song WHERE place NOT LIKE '%EVENT TRIGGER' ORDER BY place COLLATE "C";
