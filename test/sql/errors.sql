@@ -32,11 +32,11 @@ SELECT cqrs_drop_command('Forget');
 -- A payload type that has come to be something else.
 CREATE TYPE odd.payload AS (a int);
 SELECT cqrs_create_event_type('Odd', 'odd.payload');
-SELECT cqrs_emit('odd-1', 'Odd', '{"a": 1}');
+SELECT cqrs_emit('oddpayload-1', 'Odd', '{"a": 1}');
 DROP TYPE odd.payload;
-SELECT cqrs_emit('odd-1', 'Odd', '{"a": 1}');
+SELECT cqrs_emit('oddpayload-1', 'Odd', '{"a": 1}');
 CREATE DOMAIN odd.payload AS int;
-SELECT cqrs_emit('odd-1', 'Odd', '{"a": 1}');
+SELECT cqrs_emit('oddpayload-1', 'Odd', '{"a": 1}');
 DELETE FROM cqrs.event_type WHERE name = 'Odd';
 
 -- Rules that have come to be something else between registration and start.
