@@ -53,16 +53,30 @@ suite_coverage() {
 	grep -q '^covered enough' "$WORK/log/coverage.txt"
 }
 
-# Files from the least covered on, and the sum.
+# Files from the least covered on, and the sum.  A header is in the list once for
+# each file that includes it: a line counts once.
 coverage_report() {
 	awk -v min="$COVERAGE_MIN" -v src="$SRC/" '
-		/^SF:/ { file = substr($0, 4); sub(src, "", file); lines = hit = 0 }
-		/^DA:/ { lines++; hit += /,[1-9]/ }
-		/^end_of_record/ && lines > 0 {
-			printf "%5.1f %% of %4d lines  %s\n", 100 * hit / lines, lines, file | "sort -n"
-			all += lines; all_hit += hit
+		/^SF:/ { file = substr($0, 4); sub(src, "", file) }
+		/^DA:/ {
+			split(substr($0, 4), line, ",")
+			key = file ":" line[1]
+			if (!(key in hits))
+				lines[file]++
+			hits[key] += line[2]
+			if (line[2] > 0 && !(key in seen))
+			{
+				seen[key]
+				hit[file]++
+			}
 		}
 		END {
+			for (file in lines)
+			{
+				printf "%5.1f %% of %4d lines  %s\n", 100 * hit[file] / lines[file], lines[file], file | "sort -n"
+				all += lines[file]
+				all_hit += hit[file]
+			}
 			close("sort -n")
 			if (all == 0)
 				print "no line was counted"
