@@ -271,6 +271,7 @@ cqrs_projection_parse_on_error(const char *text, CqrsOnError *on_error)
 
 /*
  * Tells whoever waits for a projection that does not run why nothing happens.
+ * The last error can repeat what is in an event: that is for the owner.
  */
 void
 cqrs_projection_warn_at_rest(const CqrsProjection *projection)
@@ -288,7 +289,8 @@ cqrs_projection_warn_at_rest(const CqrsProjection *projection)
 			ereport(WARNING,
 					(errcode(ERRCODE_WARNING),
 					 errmsg("projection \"%s\" has been stopped by an error", projection->name),
-					 projection->last_error ? errdetail("%s", projection->last_error) : 0,
+					 projection->last_error && cqrs_projection_is_mine(projection) ?
+					 errdetail("%s", projection->last_error) : 0,
 					 errhint("Remove the cause and use cqrs_resume().")));
 			break;
 

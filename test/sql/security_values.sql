@@ -180,6 +180,19 @@ SELECT count(*) FROM pg_stats WHERE schemaname = 'cqrs' OR schemaname LIKE 'priv
 RESET ROLE;
 SET ROLE regress_cqrs_victim;
 SELECT message FROM cqrs.projection_parked;
+-- Who waits for a projection is told that it rests, but not of the event that was to blame.
+SELECT cqrs_create_projection('resting', 'theirs', 'CREATE TABLE resting (id bigint PRIMARY KEY)', on_error => 'stop'),
+	cqrs_on('resting', 'Private', 'INSERT INTO resting VALUES ((event.data->>''secret'')::bigint)'), cqrs_start('resting');
+SELECT cqrs_catch_up('resting');
+RESET ROLE;
+SELECT cqrs_emit('private-2', 'Private', '{"secret": "another secret"}');
+SELECT cqrs_token() AS token \gset
+SET ROLE regress_cqrs_mallory;
+\set VERBOSITY default
+SELECT cqrs_wait(:'token', '{resting}', '0');
+\set VERBOSITY terse
+SET ROLE regress_cqrs_victim;
+SELECT cqrs_drop_projection('resting');
 SELECT cqrs_drop_projection('private'), cqrs_drop_command('Secret');
 RESET ROLE;
 SELECT cqrs_drop_command('Echo');
