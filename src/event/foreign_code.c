@@ -78,13 +78,42 @@ may_harm(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	/* another type brings code of its own: another domain, for one */
-	if (IsA(node, CoerceToDomain) ||
-		(IsA(node, CoerceViaIO) && exprType(node) >= FirstNormalObjectId))
-		return true;
-	if (check_functions_in_node(node, function_may_harm, context))
-		return true;
-	return expression_tree_walker(node, may_harm, context);
+	switch (nodeTag(node))
+	{
+			/* do nothing but call functions, or nothing at all */
+		case T_List:
+		case T_Const:
+		case T_CoerceToDomainValue:
+		case T_FuncExpr:
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+		case T_ScalarArrayOpExpr:
+		case T_BoolExpr:
+		case T_NullTest:
+		case T_BooleanTest:
+		case T_RelabelType:
+		case T_CollateExpr:
+		case T_CaseExpr:
+		case T_CaseWhen:
+		case T_CaseTestExpr:
+		case T_CoalesceExpr:
+		case T_MinMaxExpr:
+		case T_ArrayExpr:
+			break;
+
+			/* another type brings code of its own */
+		case T_CoerceViaIO:
+			if (exprType(node) >= FirstNormalObjectId)
+				return true;
+			break;
+
+			/* another domain, for one; and what we do not know */
+		default:
+			return true;
+	}
+	return check_functions_in_node(node, function_may_harm, context) ||
+		expression_tree_walker(node, may_harm, context);
 }
 
 static bool
