@@ -82,6 +82,7 @@ OBJS = \
 	src/projection/statement.o \
 	src/projection/status.o \
 	src/projection/tables.o \
+	src/query/diagram.o \
 	src/query/query_sql.o \
 	src/query/registry.o \
 	src/query/run.o \

@@ -72,8 +72,15 @@ CREATE FUNCTION cqrs_query_page(name text, params jsonb DEFAULT '{}', page integ
 COMMENT ON FUNCTION cqrs_query_page(text, jsonb, integer, integer) IS
 	'Runs a query and returns one page of its rows, and how many there are in all';
 
+CREATE FUNCTION cqrs_diagram(format text DEFAULT 'mermaid')
+	RETURNS text
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_diagram(text) IS
+	'Draws which commands lead to which events, projections, views and queries, as text for mermaid or dot (graphviz)';
+
 REVOKE ALL ON FUNCTION cqrs_create_query(text, regprocedure, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION cqrs_drop_query(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION cqrs.run_query(text, jsonb, text, interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION cqrs_query(text, jsonb, text, interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION cqrs_query_page(text, jsonb, integer, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_diagram(text) FROM PUBLIC;
