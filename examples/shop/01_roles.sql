@@ -3,12 +3,12 @@
 
 -- The owner of the shop: tables, handlers, read models.  Workers log in as this
 -- role; without a password and a line in pg_hba.conf nobody else can.
-SELECT 'CREATE ROLE shop_owner LOGIN' WHERE to_regrole('shop_owner') IS NULL \gexec
+DO $$ BEGIN CREATE ROLE shop_owner LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
 SELECT cqrs_grant('shop_owner', right_name)
 FROM unnest(ARRAY['send', 'query', 'emit', 'define', 'watch']) AS right_name;
 
 -- The application: it may send commands and run queries, and do nothing else.
-SELECT 'CREATE ROLE shop_app LOGIN' WHERE to_regrole('shop_app') IS NULL \gexec
+DO $$ BEGIN CREATE ROLE shop_app LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
 SELECT cqrs_grant('shop_app', 'send');
 SELECT cqrs_grant('shop_app', 'query');
 

@@ -8,6 +8,7 @@ CREATE DOMAIN id AS bigint NOT NULL;
 CREATE DOMAIN amount AS numeric(12, 2) NOT NULL;
 CREATE DOMAIN some_text AS text NOT NULL CHECK (VALUE ~ '\S');
 CREATE DOMAIN quantity AS integer NOT NULL CHECK (VALUE BETWEEN 1 AND 1000);
+CREATE DOMAIN pieces AS integer NOT NULL CHECK (VALUE > 0);
 COMMENT ON DOMAIN some_text IS 'Text that is not blank';
 COMMENT ON DOMAIN quantity IS 'How many pieces, 1 to 1000';
 
@@ -17,7 +18,7 @@ CREATE TYPE shipping_address_changed AS (order_id id, ship_to some_text);
 CREATE TYPE item_sold AS (product_id id, product some_text, qty quantity, price amount);
 CREATE TYPE order_submitted AS (
 	order_id id, customer_id id, customer_name some_text, ship_to some_text,
-	submitted_on date, pieces quantity, total amount, items item_sold[]);
+	submitted_on date, pieces pieces, total amount, items item_sold[]);
 CREATE TYPE order_shipped AS (order_id id, carrier some_text, tracking_number some_text);
 -- Without a date the order had not been submitted.
 CREATE TYPE order_cancelled AS (

@@ -62,9 +62,10 @@ END $$;
 CREATE FUNCTION add_item(c add_item) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path TO shop_write, pg_temp AS $$
 DECLARE
-	o "order" := lock_order(c.order_id);
+	o "order";
 	p product;
 BEGIN
+	o := lock_order(c.order_id);
 	IF o.status <> 'open' THEN
 		RAISE 'order % is %', o.id, o.status
 			USING HINT = 'Items can be added to open orders only.';
@@ -86,8 +87,9 @@ END $$;
 CREATE FUNCTION change_shipping_address(c change_shipping_address) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path TO shop_write, pg_temp AS $$
 DECLARE
-	o "order" := lock_order(c.order_id);
+	o "order";
 BEGIN
+	o := lock_order(c.order_id);
 	IF o.status NOT IN ('open', 'submitted') THEN
 		RAISE 'order % is %', o.id, o.status
 			USING HINT = 'It is too late to change the address.';
@@ -101,11 +103,12 @@ END $$;
 CREATE FUNCTION submit_order(c submit_order) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path TO shop_write, pg_temp AS $$
 DECLARE
-	o "order" := lock_order(c.order_id);
+	o "order";
 	day date := coalesce(c.submitted_on, current_date);
 	short record;
 	event jsonb;
 BEGIN
+	o := lock_order(c.order_id);
 	IF o.status <> 'open' THEN
 		RAISE 'order % is %', o.id, o.status;
 	END IF;
@@ -143,8 +146,9 @@ END $$;
 CREATE FUNCTION ship_order(c ship_order) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path TO shop_write, pg_temp AS $$
 DECLARE
-	o "order" := lock_order(c.order_id);
+	o "order";
 BEGIN
+	o := lock_order(c.order_id);
 	IF o.status <> 'submitted' THEN
 		RAISE 'order % is %', o.id, o.status
 			USING HINT = 'Only submitted orders can be shipped.';
@@ -158,9 +162,10 @@ END $$;
 CREATE FUNCTION cancel_order(c cancel_order) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path TO shop_write, pg_temp AS $$
 DECLARE
-	o "order" := lock_order(c.order_id);
+	o "order";
 	event jsonb;
 BEGIN
+	o := lock_order(c.order_id);
 	IF o.status NOT IN ('open', 'submitted') THEN
 		RAISE 'order % is %', o.id, o.status;
 	END IF;
