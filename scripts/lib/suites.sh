@@ -109,7 +109,7 @@ suite_examples() {
 	local directory file failed=0
 	has_files 'examples/*.sql' || return 0
 	start_server examples &&
-		run_psql examples postgres -c 'ALTER SYSTEM SET cqrs.max_workers = 4' -c 'SELECT pg_reload_conf()' >/dev/null || return
+		let_workers_work examples || return
 	for file in "$SRC"/examples/*.sql; do
 		create_example "$(basename "$file" .sql)" && compare_example "$file" "$(basename "$file" .sql)" || failed=1
 	done
@@ -151,9 +151,11 @@ compare_example() {
 suite_clients() {
 	has_files 'test/clients/run' || return 0
 	start_server clients &&
+		let_workers_work clients &&
 		run_psql clients postgres -c 'CREATE DATABASE clients' &&
 		run_psql clients clients -c 'CREATE EXTENSION cqrs' || return
-	limited env PGHOST="$(socket_of clients)" PGDATABASE=clients PGUSER=postgres "$SRC/test/clients/run"
+	limited env PGHOST="$(socket_of clients)" PGDATABASE=clients PGUSER=postgres NODE_PATH="$NODE_MODULES" \
+		"$SRC/test/clients/run"
 	local status=$?
 	stop_server clients
 	return $status
@@ -216,6 +218,10 @@ start_server() {
 	say "could not start a server for suite $1"
 	tail -n 20 "$WORK/log/$1.initdb" "$data/server.log" 2>/dev/null
 	return 1
+}
+
+let_workers_work() {
+	run_psql "$1" postgres -c 'ALTER SYSTEM SET cqrs.max_workers = 4' -c 'SELECT pg_reload_conf()' >/dev/null
 }
 
 stop_server() {
