@@ -21,6 +21,7 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -299,5 +300,6 @@ stop(Run *run, const char *reason)
 			(errcode(ERRCODE_WARNING),
 			 errmsg("projection \"%s\" has been stopped by an error", run->projection->name),
 			 errdetail("%s", reason),
-			 errhint("Use cqrs_resume() when the cause has been removed.")));
+			 errhint("Use cqrs_resume(%s) when the cause has been removed.",
+					 quote_literal_cstr(run->projection->name))));
 }

@@ -14,6 +14,7 @@
 
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 
 #include "base/args.h"
 #include "base/compat.h"
@@ -81,7 +82,7 @@ is_running(const CqrsProjection *projection)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("projection \"%s\" has not been started", projection->name),
-					 errhint("Use cqrs_start().")));
+					 errhint("Use cqrs_start(%s).", quote_literal_cstr(projection->name))));
 			break;
 
 		case CQRS_PROJECTION_PAUSED:

@@ -248,7 +248,9 @@ insert_projection(Datum *values, const bool *nulls, const char *name)
 	if (inserted == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("projection \"%s\" already exists", name)));
+				 errmsg("projection \"%s\" already exists", name),
+				 errhint("Use cqrs_revise(%s) to change it, or cqrs_drop_projection(%s).",
+						 quote_literal_cstr(name), quote_literal_cstr(name))));
 }
 
 /*
@@ -286,7 +288,8 @@ lock_draft(const char *name)
 				(errcode(ERRCODE_CQRS_PROJECTION_NOT_DRAFT),
 				 errmsg("projection \"%s\" is not a draft", name),
 				 errdetail("Its rules are in use."),
-				 errhint("Use cqrs_revise() to open a draft of it.")));
+				 errhint("Use cqrs_revise(%s) to open a draft of it.",
+						 quote_literal_cstr(name))));
 	return projection;
 }
 

@@ -81,8 +81,8 @@ require_draft(const CqrsProjection *projection)
 				 projection->state == CQRS_PROJECTION_RUNNING ?
 				 errdetail("It has been started.") : 0,
 				 projection->state == CQRS_PROJECTION_RUNNING ?
-				 errhint("Use cqrs_revise() to open a draft of it.") :
-				 errhint("Use cqrs_resume() to let it go on.")));
+				 errhint("Use cqrs_revise(%s) to open a draft of it.", quote_literal_cstr(projection->name)) :
+				 errhint("Use cqrs_resume(%s) to let it go on.", quote_literal_cstr(projection->name))));
 	if (projection->live_build != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
