@@ -120,12 +120,12 @@ async function main() {
 		const client = await pool.connect();
 		await client.query('BEGIN');
 		const orders = new Set();
+		const name = `create order ${crypto.randomUUID()}`;
 		for (let n = 0; n < 10; n++) {
 			const { rows: [row] } = await client.query({
-				name: 'create order', text: "SELECT cqrs_send('CreateOrder', $1) AS id", values: [york] });
+				name, text: "SELECT cqrs_send('CreateOrder', $1) AS id", values: [york] });
 			orders.add(row.id);
 		}
-		await client.query('DEALLOCATE "create order"');
 		await client.query('COMMIT');
 		client.release(true);
 		assert.strictEqual(orders.size, 10);
