@@ -330,7 +330,8 @@ lock_draft(const char *name)
 				 errdetail("The rules of its new build are in use.") :
 				 errdetail("Its rules are in use."),
 				 projection->next_build != 0 ?
-				 errhint("Use cqrs_cancel_build() to throw the new build away, and cqrs_revise() to open a draft.") :
+				 errhint("Use cqrs_cancel_build(%s) to throw the new build away, and cqrs_revise(%s) to open a draft.",
+						 quote_literal_cstr(name), quote_literal_cstr(name)) :
 				 errhint("Use cqrs_revise(%s) to open a draft of it.", quote_literal_cstr(name))));
 	return projection;
 }

@@ -87,7 +87,8 @@ require_draft(const CqrsProjection *projection)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("projection \"%s\" is being rebuilt", projection->name),
 				 errdetail("Build %d is being filled.", projection->next_build),
-				 errhint("See cqrs.build_progress, or use cqrs_cancel_build().")));
+				 errhint("See cqrs.build_progress, or use cqrs_cancel_build(%s).",
+						 quote_literal_cstr(projection->name))));
 	ereport(ERROR,
 			(errcode(ERRCODE_CQRS_PROJECTION_NOT_DRAFT),
 			 errmsg("projection \"%s\" is not a draft", projection->name),
