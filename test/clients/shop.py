@@ -168,6 +168,32 @@ def idempotence_at_the_same_time():
 
 
 @check
+def lost_connection():
+    "a connection is lost while a command runs: the retry does it, once"
+    sql = "SELECT cqrs_send('CreateOrder', %s::jsonb, command_id => %s::uuid)"
+    payload, id = json.dumps({"customer_id": 2, "ship_to": "York, England"}), str(uuid.uuid4())
+    before = value('SELECT count(*) FROM shop_write."order"', connection=owner)
+    blocker = connect(user="postgres", where=os.environ["DIRECT"], autocommit=False)
+    rows("SELECT * FROM shop_write.customer WHERE id = 2 FOR UPDATE", connection=blocker)
+    problems = []
+    thread = threading.Thread(target=lambda: problems.append(error(rows, sql, payload, id, connection=connect())))
+    thread.start()
+    for _ in range(600):
+        if value("""SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                    WHERE usename = 'shop_app' AND wait_event_type = 'Lock'""", connection=owner):
+            break
+        time.sleep(0.1)
+    thread.join()
+    blocker.rollback()
+    blocker.close()
+    assert problems and problems[0][1] != "no error", problems
+    equal(value('SELECT count(*) FROM shop_write."order"', connection=owner), before)
+    order = value(sql, payload, id, connection=connect())
+    equal(value(sql, payload, id, connection=connect()), order)
+    equal(value('SELECT count(*) FROM shop_write."order"', connection=owner), before + 1)
+
+
+@check
 def transactions():
     "a command is part of the client's transaction, and leaves with it"
     connection = connect(autocommit=False)
