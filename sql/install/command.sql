@@ -114,6 +114,21 @@ COMMENT ON COLUMN cqrs.ledger.detail IS 'Detail of a rejection';
 COMMENT ON COLUMN cqrs.ledger.hint IS 'Hint of a rejection';
 SELECT pg_catalog.pg_extension_config_dump('cqrs.ledger', '');
 
+--
+-- Which commands have appended which types of events, as far as the ledger does
+-- not tell it any more.  For cqrs_diagram().
+--
+CREATE TABLE cqrs.emission (
+	command text COLLATE pg_catalog."C" NOT NULL,
+	event_type text COLLATE pg_catalog."C" NOT NULL,
+	CONSTRAINT emission_pkey PRIMARY KEY (command, event_type)
+);
+REVOKE ALL ON TABLE cqrs.emission FROM PUBLIC;
+COMMENT ON TABLE cqrs.emission IS 'Commands and the types of events they have appended, remembered when rows leave the ledger';
+COMMENT ON COLUMN cqrs.emission.command IS 'Name of the command';
+COMMENT ON COLUMN cqrs.emission.event_type IS 'Type of an event that it has appended';
+SELECT pg_catalog.pg_extension_config_dump('cqrs.emission', '');
+
 CREATE TYPE cqrs.command_result AS (
 	ok boolean,
 	id text,

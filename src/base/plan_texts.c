@@ -135,10 +135,20 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		SPI_OK_DELETE, 1, {TEXTOID}
 	},
 	[CQRS_PLAN_DELETE_LEDGER] = {
-		"DELETE FROM cqrs.ledger WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+		/* a few rows of each command are enough to remember which events it appends */
+		"WITH gone AS (DELETE FROM cqrs.ledger WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
 		"SELECT old.ctid FROM cqrs.ledger old WHERE old.received_at OPERATOR(pg_catalog.<) $1 "
-		"ORDER BY old.received_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
-		SPI_OK_DELETE, 2, {TIMESTAMPTZOID, INT8OID}
+		"ORDER BY old.received_at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING command, command_id, token"
+		"), sample AS ("
+		"SELECT g.command, g.command_id, pg_catalog.split_part(g.token, '-', 3)::pg_catalog.xid8 AS xid, "
+		"pg_catalog.row_number() OVER (PARTITION BY g.command) AS number FROM gone g WHERE g.token IS NOT NULL"
+		"), remembered AS ("
+		"INSERT INTO cqrs.emission (command, event_type) SELECT DISTINCT s.command, e.type FROM sample s "
+		"CROSS JOIN LATERAL (SELECT n.type FROM cqrs.event n WHERE n.xid OPERATOR(pg_catalog.=) s.xid "
+		"AND n.command_id OPERATOR(pg_catalog.=) s.command_id) e "
+		"WHERE s.number OPERATOR(pg_catalog.<=) 20 ON CONFLICT DO NOTHING"
+		") SELECT pg_catalog.count(*) FROM gone",
+		SPI_OK_SELECT, 2, {TIMESTAMPTZOID, INT8OID}
 	},
 	[CQRS_PLAN_DELETE_PARKED] = {
 		"DELETE FROM cqrs.parked_event WHERE projection OPERATOR(pg_catalog.=) $1 "
@@ -182,7 +192,8 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"), observed AS ("
 		"SELECT DISTINCT l.command, s.type FROM sample s CROSS JOIN LATERAL "
 		"(SELECT k.command FROM cqrs.ledger k WHERE k.command_id OPERATOR(pg_catalog.=) s.command_id "
-		"AND k.outcome OPERATOR(pg_catalog.=) 'accepted' LIMIT 1) l"
+		"AND k.outcome OPERATOR(pg_catalog.=) 'accepted' LIMIT 1) l "
+		"UNION SELECT m.command, m.event_type FROM cqrs.emission m"
 		"), view AS ("
 		"SELECT p.name AS projection, p.read_schema, u.name, "
 		"p.read_schema OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) u.name AS label, c.oid, "

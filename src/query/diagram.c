@@ -8,9 +8,10 @@
  *		views to queries.  All but the first is in the catalogue.  Which
  *		command appends which events is known to its handler alone, so it is
  *		learnt from what has happened: from the newest events, and from some
- *		of all times, by way of the ledger.  Appending costs nothing for that,
- *		and looking costs the same however long the log is; but a command that
- *		is sent rarely may be drawn without its events.
+ *		of all times, by way of the ledger; and what leaves the ledger is
+ *		remembered then.  Appending costs nothing for that, and looking costs
+ *		the same however long the log is; but a command that is sent rarely
+ *		may be drawn without its events for a while.
  *
  *		Names come from users.  Whatever could end a label or be taken for
  *		markup is written as a code.

@@ -74,6 +74,14 @@ SELECT cqrs_send('Open', '{"id": 2, "money": 5}');
 SELECT cqrs_append('bulk-1', array_agg('Bulk'::text), array_agg('{}'::jsonb)) FROM generate_series(1, 11000);
 SELECT line FROM string_to_table(cqrs_diagram(), E'\n') AS line WHERE line ~ 'c1|Paid';
 
+-- What leaves the ledger is remembered; what no command has caused is not.
+SELECT count(*) FROM cqrs.emission;
+UPDATE cqrs.ledger SET received_at = received_at - interval '1 year';
+SELECT cqrs_prune_ledger(1), cqrs_prune_ledger();
+SELECT count(*) FROM cqrs.ledger;
+SELECT command, event_type FROM cqrs.emission ORDER BY command, event_type;
+SELECT line FROM string_to_table(cqrs_diagram(), E'\n') AS line WHERE line ~ 'c1|Paid';
+
 -- in a read-only transaction
 BEGIN READ ONLY;
 SELECT length(cqrs_diagram()) > 0;
