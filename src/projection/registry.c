@@ -282,7 +282,7 @@ cqrs_projection_warn_at_rest(const CqrsProjection *projection)
 			ereport(WARNING,
 					(errcode(ERRCODE_WARNING),
 					 errmsg("projection \"%s\" is paused", projection->name),
-					 errhint("Use cqrs_resume().")));
+					 errhint("Use cqrs_resume(%s).", quote_literal_cstr(projection->name))));
 			break;
 
 		case CQRS_PROJECTION_STOPPED:
@@ -291,7 +291,8 @@ cqrs_projection_warn_at_rest(const CqrsProjection *projection)
 					 errmsg("projection \"%s\" has been stopped by an error", projection->name),
 					 projection->last_error && cqrs_projection_is_mine(projection) ?
 					 errdetail("%s", projection->last_error) : 0,
-					 errhint("Remove the cause and use cqrs_resume().")));
+					 errhint("Remove the cause and use cqrs_resume(%s).",
+							 quote_literal_cstr(projection->name))));
 			break;
 
 		case CQRS_PROJECTION_DRAFT:
@@ -299,7 +300,7 @@ cqrs_projection_warn_at_rest(const CqrsProjection *projection)
 			ereport(WARNING,
 					(errcode(ERRCODE_WARNING),
 					 errmsg("projection \"%s\" has not been started", projection->name),
-					 errhint("Use cqrs_start().")));
+					 errhint("Use cqrs_start(%s).", quote_literal_cstr(projection->name))));
 			break;
 	}
 }
