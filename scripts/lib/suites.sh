@@ -143,6 +143,7 @@ suite_docs() {
 		run_psql docs postgres -c 'SELECT pg_reload_conf()' >/dev/null || return
 	local status=0
 	in_docs test/docs/run || status=1
+	in_docs test/docs/reference || status=1
 	in_docs test/docs/selftest || status=1
 	stop_server docs
 	return $status
