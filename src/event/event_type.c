@@ -233,10 +233,8 @@ read_type(const char *name)
 static Oid
 payload_type_oid(const char *type_name, const char *event_type)
 {
-	Oid			oid;
-	int32		typmod;
+	Oid			oid = cqrs_type_named(type_name);
 
-	cqrs_parse_type(type_name, &oid, &typmod);
 	if (!OidIsValid(oid) || get_typtype(oid) != TYPTYPE_COMPOSITE)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
