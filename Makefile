@@ -93,6 +93,7 @@ OBJS = \
 	src/projection/tables.o \
 	src/projection/upkeep.o \
 	src/projection/views.o \
+	src/query/diagram.o \
 	src/query/query_sql.o \
 	src/query/registry.o \
 	src/query/run.o \

@@ -106,32 +106,44 @@ suite_tap() {
 # Every example runs without an error in a database of its own, and prints what
 # examples/expected says when there is such a file.
 suite_examples() {
-	local file name expected failed=0
+	local directory file failed=0
 	has_files 'examples/*.sql' || return 0
-	start_server examples || return
-	as_user mkdir -p "$WORK/examples.out"
+	start_server examples &&
+		let_workers_work examples || return
 	for file in "$SRC"/examples/*.sql; do
-		name=$(basename "$file" .sql)
-		expected=$SRC/examples/expected/$name.out
-		if ! run_example "$file" "$name" >"$WORK/examples.out/$name.out" 2>&1; then
-			say "not ok - $name"
-			tail -n 20 "$WORK/examples.out/$name.out"
-			failed=1
-		elif [[ -e $expected ]] && ! diff -u "$expected" "$WORK/examples.out/$name.out"; then
-			say "not ok - $name"
-			failed=1
-		else
-			say "ok - $name"
-		fi
+		create_example "$(basename "$file" .sql)" && compare_example "$file" "$(basename "$file" .sql)" || failed=1
+	done
+	# One database a directory, in which its files run one after the other.
+	for directory in $(dirname "$SRC"/examples/*/[0-9]*.sql | sort -u); do
+		create_example "$(basename "$directory")" || failed=1
+		for file in "$directory"/[0-9]*.sql; do
+			compare_example "$file" "$(basename "$directory")" || failed=1
+		done
 	done
 	stop_server examples
 	return $failed
 }
 
-run_example() {
-	run_psql examples postgres -c "CREATE DATABASE \"$2\"" &&
-		run_psql examples "$2" -c "CREATE EXTENSION cqrs" &&
-		run_psql examples "$2" -a <"$1"
+create_example() {
+	run_psql examples postgres -c "CREATE DATABASE \"$1\"" && run_psql examples "$1" -c "CREATE EXTENSION cqrs"
+}
+
+# compare_example FILE DATABASE: runs it, and compares what it prints.
+compare_example() {
+	local path=${1#"$SRC"/examples/} expected output
+	expected=$(dirname "$1")/expected/$(basename "$1" .sql).out
+	output=$WORK/examples.out/${path%.sql}.out
+	as_user mkdir -p "$(dirname "$output")"
+	if ! run_psql examples "$2" -a <"$1" >"$output" 2>&1; then
+		tail -n 20 "$output"
+	elif [[ ! -e $expected ]]; then
+		say "there is no $expected"
+	elif diff -u "$expected" "$output"; then
+		say "ok - ${path%.sql}"
+		return
+	fi
+	say "not ok - ${path%.sql}"
+	return 1
 }
 
 # What README.md and doc/ show is run, and prints what they say; the reference
@@ -158,9 +170,11 @@ in_docs() {
 suite_clients() {
 	has_files 'test/clients/run' || return 0
 	start_server clients &&
+		let_workers_work clients &&
 		run_psql clients postgres -c 'CREATE DATABASE clients' &&
 		run_psql clients clients -c 'CREATE EXTENSION cqrs' || return
-	limited env PGHOST="$(socket_of clients)" PGDATABASE=clients PGUSER=postgres "$SRC/test/clients/run"
+	limited env PGHOST="$(socket_of clients)" PGDATABASE=clients PGUSER=postgres NODE_PATH="$NODE_MODULES" \
+		"$SRC/test/clients/run"
 	local status=$?
 	stop_server clients
 	return $status
@@ -224,6 +238,10 @@ start_server() {
 	say "could not start a server for suite $1"
 	tail -n 20 "$WORK/log/$1.initdb" "$data/server.log" 2>/dev/null
 	return 1
+}
+
+let_workers_work() {
+	run_psql "$1" postgres -c 'ALTER SYSTEM SET cqrs.max_workers = 4' -c 'SELECT pg_reload_conf()' >/dev/null
 }
 
 stop_server() {

@@ -135,7 +135,7 @@ cqrs_handler_find(const CqrsHandlerName *handler, const char *what,
 	Oid			function;
 	Oid			owner;
 
-	*argument = handler->argument ? cqrs_type_named(handler->argument) : InvalidOid;
+	*argument = handler->argument ? cqrs_stored_type(handler->argument) : InvalidOid;
 	if (OidIsValid(schema) && (handler->argument == NULL || OidIsValid(*argument)))
 		tuple = SearchSysCache3(PROCNAMEARGSNSP, CStringGetDatum(handler->name),
 								PointerGetDatum(buildoidvector(argument, handler->argument ? 1 : 0)),
@@ -170,7 +170,10 @@ cqrs_handler_require_execute(Oid function)
 	if (!cqrs_may_execute(function, GetUserId()))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for function %s", get_func_name(function))));
+				 errmsg("permission denied for function %s", get_func_name(function)),
+				 errhint("Its owner may use GRANT EXECUTE ON FUNCTION %s TO %s.",
+						 format_procedure_qualified(function),
+						 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 	InvokeFunctionExecuteHook(function);
 }
 

@@ -63,7 +63,7 @@ cqrs_check_name(const text *name, const char *what, int max_bytes)
  * the rights on its handler.
  */
 Oid
-cqrs_type_named(const char *qualified_name)
+cqrs_stored_type(const char *qualified_name)
 {
 	List	   *parts;
 	Oid			schema;

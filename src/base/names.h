@@ -19,7 +19,7 @@
 /* the longest name of a stream, in bytes */
 #define CQRS_MAX_STREAM		512
 
-extern Oid	cqrs_type_named(const char *qualified_name);
 extern void cqrs_check_name(const text *name, const char *what, int max_bytes);
+extern Oid	cqrs_stored_type(const char *name);
 
 #endif							/* CQRS_NAMES_H */

@@ -233,7 +233,7 @@ read_type(const char *name)
 static Oid
 payload_type_oid(const char *type_name, const char *event_type)
 {
-	Oid			oid = cqrs_type_named(type_name);
+	Oid			oid = cqrs_stored_type(type_name);
 
 	if (!OidIsValid(oid) || get_typtype(oid) != TYPTYPE_COMPOSITE)
 		ereport(ERROR,

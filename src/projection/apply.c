@@ -21,6 +21,7 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -404,7 +405,8 @@ stop(Run *run, const char *reason)
 				 errmsg("build %d of projection \"%s\" has been stopped by an error",
 						run->number, name),
 				 errdetail("%s", reason),
-				 errhint("Use cqrs_resume() when the cause has been removed, or cqrs_cancel_build().")));
+				 errhint("Use cqrs_resume(%s) when the cause has been removed, or cqrs_cancel_build(%s).",
+						 quote_literal_cstr(name), quote_literal_cstr(name))));
 		return;
 	}
 
@@ -414,5 +416,6 @@ stop(Run *run, const char *reason)
 			(errcode(ERRCODE_WARNING),
 			 errmsg("projection \"%s\" has been stopped by an error", name),
 			 errdetail("%s", reason),
-			 errhint("Use cqrs_resume() when the cause has been removed.")));
+			 errhint("Use cqrs_resume(%s) when the cause has been removed.",
+					 quote_literal_cstr(run->projection->name))));
 }

@@ -63,7 +63,7 @@ cqrs_check(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("projection \"%s\" has not been started", name),
-				 errhint("Use cqrs_start().")));
+				 errhint("Use cqrs_start(%s).", quote_literal_cstr(name))));
 	cqrs_build_require_idle(name);
 	InitMaterializedSRF(fcinfo, 0);
 

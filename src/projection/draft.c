@@ -287,7 +287,9 @@ insert_projection(Datum *values, const bool *nulls, const char *name)
 	if (inserted == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("projection \"%s\" already exists", name)));
+				 errmsg("projection \"%s\" already exists", name),
+				 errhint("Use cqrs_revise(%s) to change it, or cqrs_drop_projection(%s).",
+						 quote_literal_cstr(name), quote_literal_cstr(name))));
 }
 
 /*
@@ -328,8 +330,9 @@ lock_draft(const char *name)
 				 errdetail("The rules of its new build are in use.") :
 				 errdetail("Its rules are in use."),
 				 projection->next_build != 0 ?
-				 errhint("Use cqrs_cancel_build() to throw the new build away, and cqrs_revise() to open a draft.") :
-				 errhint("Use cqrs_revise() to open a draft of it.")));
+				 errhint("Use cqrs_cancel_build(%s) to throw the new build away, and cqrs_revise(%s) to open a draft.",
+						 quote_literal_cstr(name), quote_literal_cstr(name)) :
+				 errhint("Use cqrs_revise(%s) to open a draft of it.", quote_literal_cstr(name))));
 	return projection;
 }
 

@@ -281,7 +281,7 @@ cqrs_projection_warn_at_rest(const CqrsProjection *projection)
 			ereport(WARNING,
 					(errcode(ERRCODE_WARNING),
 					 errmsg("projection \"%s\" is paused", projection->name),
-					 errhint("Use cqrs_resume().")));
+					 errhint("Use cqrs_resume(%s).", quote_literal_cstr(projection->name))));
 			break;
 
 		case CQRS_PROJECTION_STOPPED:
@@ -289,7 +289,8 @@ cqrs_projection_warn_at_rest(const CqrsProjection *projection)
 					(errcode(ERRCODE_WARNING),
 					 errmsg("projection \"%s\" has been stopped by an error", projection->name),
 					 projection->last_error ? errdetail("%s", projection->last_error) : 0,
-					 errhint("Remove the cause and use cqrs_resume().")));
+					 errhint("Remove the cause and use cqrs_resume(%s).",
+							 quote_literal_cstr(projection->name))));
 			break;
 
 		case CQRS_PROJECTION_DRAFT:
@@ -297,7 +298,7 @@ cqrs_projection_warn_at_rest(const CqrsProjection *projection)
 			ereport(WARNING,
 					(errcode(ERRCODE_WARNING),
 					 errmsg("projection \"%s\" has not been started", projection->name),
-					 errhint("Use cqrs_start().")));
+					 errhint("Use cqrs_start(%s).", quote_literal_cstr(projection->name))));
 			break;
 	}
 }
