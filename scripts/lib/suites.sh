@@ -8,7 +8,7 @@
 
 # shellcheck shell=bash
 
-readonly SUITES='build clang check regress isolation pgtap tap examples clients'
+readonly SUITES='build clang check regress isolation pgtap tap examples docs clients'
 
 # Those that are run when they are asked for.
 readonly LONG_SUITES='sqlsmith soak valgrind'
@@ -149,6 +149,25 @@ compare_example() {
 	fi
 	say "not ok - ${path%.sql}"
 	return 1
+}
+
+# What README.md and doc/ show is run, and prints what they say; the reference
+# has what the catalogue has.  Workers are on, as they are for a reader.
+suite_docs() {
+	has_files 'test/docs/run' || return 0
+	start_server docs &&
+		run_psql docs postgres -c 'ALTER SYSTEM SET cqrs.max_workers = 4' &&
+		run_psql docs postgres -c 'SELECT pg_reload_conf()' >/dev/null || return
+	local status=0
+	in_docs test/docs/run || status=1
+	in_docs test/docs/reference || status=1
+	in_docs test/docs/selftest || status=1
+	stop_server docs
+	return $status
+}
+
+in_docs() {
+	(cd "$SRC" && limited env PATH="$BINDIR:$PATH" PGHOST="$(socket_of docs)" PGUSER=postgres "$@")
 }
 
 # Programs in other languages that use the extension as an application would:
@@ -294,6 +313,7 @@ count_isolation() { count_pg_regress "$1"; }
 count_pgtap() { count_prove "$1"; }
 count_tap() { count_prove "$1"; }
 count_examples() { echo "$(grep -c '^ok ' "$1") $(grep -c '^not ok ' "$1")"; }
+count_docs() { count_examples "$1"; }
 # What fails in the same way without the library has passed.
 count_postgres() {
 	local passed failed same
@@ -379,7 +399,7 @@ show_failure() {
 	case $1 in
 		# The first difference is the one that explains the others.
 		regress | isolation) show_lines head "$SRC/regression.diffs" 200 ;;
-		pgtap | examples | clients) show_end "$WORK/$1.data/server.log" 60 ;;
+		pgtap | examples | docs | clients) show_end "$WORK/$1.data/server.log" 60 ;;
 		tap)
 			for file in $(tap_logs_of_failures); do
 				show_end "$file" 100

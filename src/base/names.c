@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * names.c
- *		Names that users give: commands, event types, projections, streams; names
- *		of types, found again.
+ *		Names that users give: commands, event types, projections, streams; and
+ *		types, found by the names that were stored.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -13,11 +13,14 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/syscache.h"
+#include "utils/varlena.h"
 
 #include "base/compat.h"
-#include "base/identity.h"
 #include "base/names.h"
 
 /*
@@ -55,19 +58,21 @@ cqrs_check_name(const text *name, const char *what, int max_bytes)
 }
 
 /*
- * The type that was stored under this qualified name, InvalidOid when it is
- * gone.  The owner of the extension looks it up: whoever sends a command
- * needs no USAGE of the schema in which its payload is described.
+ * The type whose name, with its schema, was stored, or InvalidOid.  The current
+ * user need not have rights on the schema: who may send a command is settled by
+ * the rights on its handler.
  */
 Oid
-cqrs_stored_type(const char *name)
+cqrs_stored_type(const char *qualified_name)
 {
-	CqrsIdentity before;
-	Oid			type = InvalidOid;
-	int32		typmod;
+	List	   *parts;
+	Oid			schema;
 
-	cqrs_become_owner(&before);
-	cqrs_parse_type(name, &type, &typmod);
-	cqrs_come_back(&before);
-	return type;
+	if (!SplitIdentifierString(pstrdup(qualified_name), '.', &parts) || list_length(parts) != 2)
+		return InvalidOid;
+	schema = get_namespace_oid(linitial(parts), true);
+	if (!OidIsValid(schema))
+		return InvalidOid;
+	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+						   CStringGetDatum(lsecond(parts)), ObjectIdGetDatum(schema));
 }
