@@ -14,6 +14,7 @@ OBJS = \
 	src/base/plans.o \
 	src/base/registry.o \
 	src/base/rights.o \
+	src/base/row.o \
 	src/base/shmem.o \
 	src/base/table.o \
 	src/base/triggers.o \

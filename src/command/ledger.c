@@ -74,7 +74,7 @@ enum
 
 static void fill_row(CqrsTable *table, const CqrsLedgerRow *row);
 static void put_text(CqrsTable *table, int column, const char *value);
-static bool find_row(Relation rel, const CqrsLedgerRow *row, TupleTableSlot *slot);
+static bool find_row(CqrsTable *table, const CqrsLedgerRow *row);
 static bool check_same(const CqrsLedgerRow *row, TupleTableSlot *slot, CqrsOutcome *outcome);
 static void read_outcome(const CqrsLedgerRow *row, TupleTableSlot *slot, CqrsOutcome *outcome);
 static char *get_text(TupleTableSlot *slot, int column);
@@ -91,11 +91,11 @@ cqrs_ledger_claim(const CqrsLedgerRow *row, ItemPointer place, CqrsOutcome *firs
 	CqrsTable	table;
 	bool		claimed = false;
 
-	cqrs_table_begin(&table, "ledger", true);
+	cqrs_table_begin(&table, "ledger");
 	while (!claimed)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (find_row(table.rel, row, table.slot))
+		if (find_row(&table, row))
 		{
 			cqrs_row_require_visible(table.rel, table.slot);
 			memset(first, 0, sizeof(CqrsOutcome));
@@ -124,7 +124,7 @@ cqrs_ledger_record(const CqrsLedgerRow *row, ItemPointer place)
 {
 	CqrsTable	table;
 
-	cqrs_table_begin(&table, "ledger", false);
+	cqrs_table_begin(&table, "ledger");
 	fill_row(&table, row);
 	if (place == NULL)
 		cqrs_table_insert(&table);
@@ -205,7 +205,7 @@ put_text(CqrsTable *table, int column, const char *value)
  * Finds the newest row with the row's key, waiting for who is inserting it.
  */
 static bool
-find_row(Relation rel, const CqrsLedgerRow *row, TupleTableSlot *slot)
+find_row(CqrsTable *table, const CqrsLedgerRow *row)
 {
 	ScanKeyData keys[2];
 	TransactionId updater;
@@ -215,7 +215,7 @@ find_row(Relation rel, const CqrsLedgerRow *row, TupleTableSlot *slot)
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ,
 				PointerGetDatum(row->actor));
 	keys[1].sk_collation = C_COLLATION_OID;
-	return cqrs_row_find_by(rel, keys, 2, slot, &updater);
+	return cqrs_table_find(table, keys, 2, &updater);
 }
 
 /*
