@@ -79,12 +79,6 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"DELETE FROM cqrs.cursor WHERE name OPERATOR(pg_catalog.=) $1",
 		SPI_OK_DELETE, 1, {TEXTOID}
 	},
-	[CQRS_PLAN_DELETE_LEDGER] = {
-		"DELETE FROM cqrs.ledger WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
-		"SELECT old.ctid FROM cqrs.ledger old WHERE old.received_at OPERATOR(pg_catalog.<) $1 "
-		"ORDER BY old.received_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
-		SPI_OK_DELETE, 2, {TIMESTAMPTZOID, INT8OID}
-	},
 	[CQRS_PLAN_DELETE_PARKED] = {
 		"DELETE FROM cqrs.parked_event WHERE projection OPERATOR(pg_catalog.=) $1 "
 		"AND ($2 IS NULL OR build OPERATOR(pg_catalog.=) $2) "
