@@ -192,6 +192,22 @@ cqrs_registry_unpin(CqrsRegistered *registered)
 }
 
 /*
+ * The owner of what is registered under a name, NULL when nothing is.
+ */
+char *
+cqrs_registry_owner(const char *what, const char *name)
+{
+	for (int i = 0; i < n_registries; i++)
+	{
+		CqrsHandlerName handler;
+
+		if (strcmp(registries[i]->what, what) == 0)
+			return read_row(registries[i], name, &handler) ? handler.owner : NULL;
+	}
+	return NULL;
+}
+
+/*
  * Calls the function and says whether there is a result that is not null.
  *
  * Functions keep state where we keep their FmgrInfo, so one that is called
