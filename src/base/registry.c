@@ -24,6 +24,7 @@
 #include "access/table.h"
 #include "catalog/pg_collation.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "pgstat.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -374,6 +375,7 @@ unknown(CqrsRegistry *registry, const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("%s \"%s\" does not exist", registry->what, name),
+			 errmsg("%s \"%.*s\" does not exist", registry->what,
+					pg_mbcliplen(name, strlen(name), CQRS_MAX_NAME), name),
 			 errhint("View \"cqrs.%s_type\" lists those there are.", registry->what)));
 }
