@@ -138,7 +138,8 @@ cqrs_table_begin(CqrsTable *table, const char *name)
 	table->rel = rel;
 	table->slot = table_slot_create(rel, NULL);
 	table->rri = makeNode(ResultRelInfo);
-	InitResultRelInfo(table->rri, rel, 1, NULL, 0);
+	/* all that is needed for its indexes; InitResultRelInfo() copies triggers, too */
+	table->rri->ri_RelationDesc = rel;
 	ExecOpenIndices(table->rri, false);
 	table->estate = indexes_are_simple(table->rri) ? get_shared_estate() : CreateExecutorState();
 }
