@@ -14,6 +14,7 @@ OBJS = \
 	src/base/plans.o \
 	src/base/registry.o \
 	src/base/rights.o \
+	src/base/row.o \
 	src/base/shmem.o \
 	src/base/table.o \
 	src/base/triggers.o \
@@ -42,6 +43,7 @@ OBJS = \
 	src/event/stream.o \
 	src/event/token.o \
 	src/command/digest.o \
+	src/command/emission.o \
 	src/command/frame.o \
 	src/command/ledger.o \
 	src/command/registry.o \

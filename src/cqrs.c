@@ -17,6 +17,7 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/shmem.h"
+#include "base/table.h"
 #include "command/registry.h"
 #include "event/event_type.h"
 #include "projection/build.h"
@@ -41,6 +42,7 @@ void
 _PG_init(void)
 {
 	cqrs_guc_init();
+	cqrs_table_init();
 	cqrs_counters_init();
 	cqrs_event_type_init();
 	cqrs_command_init();

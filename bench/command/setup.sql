@@ -18,6 +18,11 @@ INSERT INTO products SELECT i, i FROM generate_series(1, 1000) i;
 CREATE TABLE outbox (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, stream text NOT NULL, type text NOT NULL,
 	data jsonb NOT NULL, created_at timestamptz NOT NULL DEFAULT now());
 
+-- how the orders came to be: the first event of each
+INSERT INTO outbox (stream, type, data)
+	SELECT 'order-' || order_id, 'OrderCreated', jsonb_build_object('order_id', order_id) FROM orders;
+SELECT count(cqrs_emit('order-' || order_id, 'OrderCreated', jsonb_build_object('order_id', order_id))) FROM orders;
+
 -- (c) by hand: validates, does the write-side statements, one row into the outbox
 CREATE FUNCTION add_item_by_hand(p jsonb) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
@@ -60,6 +65,7 @@ CREATE FUNCTION add_item(p add_item) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
 	_price numeric;
 	_line int;
+	_version bigint;
 BEGIN
 	UPDATE bench.orders SET version = version + 1 WHERE order_id = p.order_id RETURNING version INTO _line;
 	IF NOT FOUND THEN
@@ -71,7 +77,7 @@ BEGIN
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'there is no product %', p.product_id;
 	END IF;
-	PERFORM cqrs_emit('order-' || p.order_id, 'ItemAdded',
+	_version := cqrs_emit('order-' || p.order_id, 'ItemAdded',
 		jsonb_build_object('order_id', p.order_id, 'product_id', p.product_id, 'qty', p.qty, 'line', _line, 'price', _price));
 	RETURN _line;
 END $$;
@@ -85,4 +91,4 @@ BEGIN
 	PERFORM cqrs_create_command('Nothing', 'bench.nothing(jsonb)');
 	PERFORM cqrs_create_command('NothingTyped', 'bench.nothing_typed(bench.add_item)');
 END $$;
-VACUUM ANALYZE orders, products;
+VACUUM ANALYZE;

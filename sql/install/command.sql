@@ -74,7 +74,8 @@ COMMENT ON COLUMN cqrs.command_type.created_at IS 'When it was registered';
 --
 -- The ledger.  A row is written when its command has ended, or, when the client
 -- gave the id, before it runs, and completed afterwards: hence some room on the
--- pages.  Rows leave oldest first, and vacuum should not wait long for them.
+-- pages.  Old rows are found where they lie, without an index; vacuum should not
+-- wait long for what they leave.
 --
 CREATE TABLE cqrs.ledger (
 	command_id uuid NOT NULL,
@@ -94,7 +95,6 @@ CREATE TABLE cqrs.ledger (
 	hint text,
 	CONSTRAINT ledger_pkey PRIMARY KEY (command_id, actor)
 ) USING heap WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02);
-CREATE INDEX ledger_received_at_idx ON cqrs.ledger (received_at);
 REVOKE ALL ON TABLE cqrs.ledger FROM PUBLIC;
 COMMENT ON TABLE cqrs.ledger IS 'Who sent which command, and the outcome; makes command ids idempotent';
 COMMENT ON COLUMN cqrs.ledger.actor IS 'Role of the session, as the server knows it';

@@ -82,8 +82,8 @@ cqrs_guc_init(void)
 	 * How long the ledger remembers commands, and so how long a client may
 	 * send the same command id again and get the first outcome: longer than
 	 * any client, queue or operator will try.  Older rows are removed in small
-	 * batches by cqrs_prune_ledger(), called regularly; a row takes about 200
-	 * bytes.  -1 keeps them for ever.
+	 * batches in the background; a row takes about 200 bytes.  -1 keeps them for
+	 * ever.
 	 */
 	DefineCustomIntVariable("cqrs.ledger_retention",
 							"Sets how long the ledger of commands keeps its rows.",

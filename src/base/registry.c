@@ -24,6 +24,7 @@
 #include "access/table.h"
 #include "catalog/pg_collation.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "pgstat.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -194,6 +195,22 @@ cqrs_registry_unpin(CqrsRegistered *registered)
 }
 
 /*
+ * The owner of what is registered under a name, NULL when nothing is.
+ */
+char *
+cqrs_registry_owner(const char *what, const char *name)
+{
+	for (int i = 0; i < n_registries; i++)
+	{
+		CqrsHandlerName handler;
+
+		if (strcmp(registries[i]->what, what) == 0)
+			return read_row(registries[i], name, &handler) ? handler.owner : NULL;
+	}
+	return NULL;
+}
+
+/*
  * Calls the function and says whether there is a result that is not null.
  *
  * Functions keep state where we keep their FmgrInfo, so one that is called
@@ -360,6 +377,7 @@ unknown(CqrsRegistry *registry, const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("%s \"%s\" does not exist", registry->what, name),
+			 errmsg("%s \"%.*s\" does not exist", registry->what,
+					pg_mbcliplen(name, strlen(name), CQRS_MAX_NAME), name),
 			 errhint("View \"cqrs.%s_type\" lists those there are.", registry->what)));
 }

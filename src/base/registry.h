@@ -64,6 +64,7 @@ extern void cqrs_registry_add(CqrsRegistry *registry, text *name, const CqrsHand
 extern void cqrs_registry_drop(CqrsRegistry *registry, text *name);
 extern CqrsRegistered *cqrs_registry_pin(CqrsRegistry *registry, const text *name);
 extern void cqrs_registry_unpin(CqrsRegistered *registered);
+extern char *cqrs_registry_owner(const char *what, const char *name);
 extern bool cqrs_registered_call(CqrsRegistered *registered, Datum argument, Datum *result);
 
 #endif							/* CQRS_REGISTRY_H */

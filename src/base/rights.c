@@ -21,6 +21,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
@@ -36,17 +37,21 @@
 
 #include "base/args.h"
 #include "base/compat.h"
+#include "base/rights.h"
 #include "base/table.h"
 
 PG_FUNCTION_INFO_V1(cqrs_grant);
 PG_FUNCTION_INFO_V1(cqrs_revoke);
 
-#define MAX_OBJECTS 32
+#define MAX_OBJECTS 40
+
+/* of the right "watch" alone */
+#define WATCH_VIEW "cqrs.worker_status"
 
 /*
  * Functions are given without arguments: all of that name.  What begins with
  * "cqrs." is in that schema, functions written with "()", else a view.  What
- * is not installed is left out.
+ * is not installed is left out.  The first object belongs to no other right.
  */
 typedef struct Right
 {
@@ -76,11 +81,12 @@ static const Right rights[] = {
 		"cqrs_resume()", "cqrs_drop_projection()", "cqrs_catch_up()", "cqrs_explain()",
 		"cqrs_retry_parked()", "cqrs_discard_parked()", "cqrs_create_aggregate()",
 		"cqrs_diagram()", "cqrs.payload_fields()", "cqrs.command_type", "cqrs.query_type",
-		"cqrs.projection_parked"
+		"cqrs.projection_parked", "cqrs.command_stats", "cqrs.query_stats", "cqrs.read_stats()"
 	}},
 	{"watch", {
-		"cqrs.command_stats", "cqrs.query_stats", "cqrs.read_stats()", "cqrs.projection_status",
-		"cqrs.behind()", "cqrs.read_progress()", "cqrs.build_progress", "cqrs.projection_parked", "cqrs.worker_status", "cqrs_diagram()",
+		WATCH_VIEW, "cqrs.command_stats", "cqrs.query_stats", "cqrs.read_stats()",
+		"cqrs.projection_status", "cqrs.behind()", "cqrs.read_progress()", "cqrs.build_progress",
+		"cqrs.projection_parked", "cqrs_diagram()",
 		"cqrs.read_work()", "cqrs.read_workers()"
 	}},
 };
@@ -116,6 +122,16 @@ cqrs_revoke(PG_FUNCTION_ARGS)
 {
 	change_right(fcinfo, false);
 	PG_RETURN_VOID();
+}
+
+/*
+ * May the role see what belongs to others in the views for those who watch?
+ */
+bool
+cqrs_may_watch(Oid role)
+{
+	return has_privs_of_role(role, ROLE_PG_MONITOR) ||
+		pg_class_aclcheck(find_view(WATCH_VIEW), role, ACL_SELECT) == ACLCHECK_OK;
 }
 
 static void

@@ -32,22 +32,23 @@ typedef struct CqrsTable
 	ResultRelInfo *rri;
 } CqrsTable;
 
+extern void cqrs_table_init(void);
 extern Oid	cqrs_table_oid(const char *name);
 extern Oid	cqrs_owner(void);
 extern Relation cqrs_table_open(const char *name, LOCKMODE lockmode);
 
-extern void cqrs_table_begin(CqrsTable *table, const char *name, bool speculative);
+extern void cqrs_table_begin(CqrsTable *table, const char *name);
 extern Datum *cqrs_table_new_row(CqrsTable *table);
 extern void cqrs_table_insert(CqrsTable *table);
 extern void cqrs_table_insert_many(CqrsTable *table, TupleTableSlot **slots, int n);
 extern bool cqrs_table_insert_unless_exists(CqrsTable *table);
+extern bool cqrs_table_find(CqrsTable *table, ScanKeyData *keys, int nkeys,
+							TransactionId *updater);
 extern void cqrs_table_end(CqrsTable *table);
 
 extern bool cqrs_row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot);
 extern bool cqrs_row_find(Relation rel, text *key, ItemPointer hint,
 						  TupleTableSlot *slot, TransactionId *updater);
-extern bool cqrs_row_find_by(Relation rel, ScanKeyData *keys, int nkeys,
-							 TupleTableSlot *slot, TransactionId *updater);
 extern void cqrs_row_require_visible(Relation rel, TupleTableSlot *slot);
 extern bool cqrs_row_lock(Relation rel, text *key, ItemPointer hint,
 						  TupleTableSlot *slot);

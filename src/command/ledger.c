@@ -31,21 +31,25 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/stratnum.h"
+#include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "base/compat.h"
 #include "base/errcodes.h"
 #include "base/guc.h"
-#include "base/plans.h"
 #include "base/table.h"
+#include "command/emission.h"
 #include "command/ledger.h"
 
 /* columns of cqrs.ledger */
@@ -74,10 +78,14 @@ enum
 
 static void fill_row(CqrsTable *table, const CqrsLedgerRow *row);
 static void put_text(CqrsTable *table, int column, const char *value);
-static bool find_row(Relation rel, const CqrsLedgerRow *row, TupleTableSlot *slot);
+static bool find_row(CqrsTable *table, const CqrsLedgerRow *row);
 static bool check_same(const CqrsLedgerRow *row, TupleTableSlot *slot, CqrsOutcome *outcome);
 static void read_outcome(const CqrsLedgerRow *row, TupleTableSlot *slot, CqrsOutcome *outcome);
 static char *get_text(TupleTableSlot *slot, int column);
+static void refuse_delete_triggers(Relation rel);
+static void note_emission(CqrsEmissions *emissions, TupleTableSlot *slot);
+static bool is_older(TupleTableSlot *slot, TimestampTz limit);
+static bool delete_row(Relation rel, ItemPointer tid);
 
 /*
  * Claims the id of a command that is about to run.  True when it is ours: then
@@ -91,11 +99,11 @@ cqrs_ledger_claim(const CqrsLedgerRow *row, ItemPointer place, CqrsOutcome *firs
 	CqrsTable	table;
 	bool		claimed = false;
 
-	cqrs_table_begin(&table, "ledger", true);
+	cqrs_table_begin(&table, "ledger");
 	while (!claimed)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (find_row(table.rel, row, table.slot))
+		if (find_row(&table, row))
 		{
 			cqrs_row_require_visible(table.rel, table.slot);
 			memset(first, 0, sizeof(CqrsOutcome));
@@ -124,7 +132,7 @@ cqrs_ledger_record(const CqrsLedgerRow *row, ItemPointer place)
 {
 	CqrsTable	table;
 
-	cqrs_table_begin(&table, "ledger", false);
+	cqrs_table_begin(&table, "ledger");
 	fill_row(&table, row);
 	if (place == NULL)
 		cqrs_table_insert(&table);
@@ -138,26 +146,102 @@ cqrs_ledger_record(const CqrsLedgerRow *row, ItemPointer place)
 }
 
 /*
- * Removes at most so many rows that are older than the retention, oldest first,
- * and says how many.
+ * Removes rows that are older than the retention from the blocks of the ledger
+ * that follow, at most so many rows of so many blocks, and says how many.
+ * "block" is where to begin, and then where to go on: 0 at the end of the table.
+ *
+ * The rows are looked for where they lie, without an index: nearly all that is
+ * written to the ledger is never asked for again, so commands should not pay
+ * for one more index.  A row that somebody has locked stays for the next time.
  */
 int64
-cqrs_ledger_prune(int64 max_rows)
+cqrs_ledger_prune(BlockNumber *block, BlockNumber max_blocks, int64 max_rows)
 {
-	Datum		values[2];
-	int64		removed;
+	Relation	rel = cqrs_table_open("ledger", RowExclusiveLock);
+	BlockNumber n_blocks = RelationGetNumberOfBlocks(rel);
+	BlockNumber end = Min((uint64) *block + max_blocks, n_blocks);
+	TupleTableSlot *slot;
+	TableScanDesc scan;
+	TimestampTz limit;
+	CqrsEmissions emissions = {0};
+	int64		removed = 0;
+
+	refuse_delete_triggers(rel);
+	if (cqrs_ledger_retention < 0 || *block >= end)
+	{
+		*block = 0;
+		table_close(rel, NoLock);
+		return 0;
+	}
+
+	limit = GetCurrentTimestamp() - (int64) cqrs_ledger_retention * USECS_PER_MINUTE;
+	slot = table_slot_create(rel, NULL);
+	scan = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true, false);
+	heap_setscanlimits(scan, *block, end - *block);
+	while (removed < max_rows && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		*block = ItemPointerGetBlockNumber(&slot->tts_tid);
+		if (!is_older(slot, limit))
+			continue;
+		note_emission(&emissions, slot);
+		if (delete_row(rel, &slot->tts_tid))
+			removed++;
+	}
+	if (removed < max_rows)
+		*block = end < n_blocks ? end : 0;
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, NoLock);
+	cqrs_emissions_remember(&emissions);
+	return removed;
+}
+
+static void
+note_emission(CqrsEmissions *emissions, TupleTableSlot *slot)
+{
+	bool		no_events;
+	Datum		token = slot_getattr(slot, COL_TOKEN, &no_events);
 	bool		isnull;
 
-	if (cqrs_ledger_retention < 0)
-		return 0;
-	values[0] = TimestampTzGetDatum(GetCurrentTimestamp() -
-									(int64) cqrs_ledger_retention * USECS_PER_MINUTE);
-	values[1] = Int64GetDatum(max_rows);
-	SPI_connect();
-	cqrs_plan_execute(CQRS_PLAN_DELETE_LEDGER, values, NULL);
-	removed = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	SPI_finish();
-	return removed;
+	if (!no_events)
+		cqrs_emissions_add(emissions, slot_getattr(slot, COL_COMMAND, &isnull),
+						   slot_getattr(slot, COL_COMMAND_ID, &isnull), token);
+}
+
+/*
+ * Triggers do not fire for rows that are removed here.
+ */
+static void
+refuse_delete_triggers(Relation rel)
+{
+	if (rel->trigdesc &&
+		(rel->trigdesc->trig_delete_before_row ||
+		 rel->trigdesc->trig_delete_after_row ||
+		 rel->trigdesc->trig_delete_before_statement ||
+		 rel->trigdesc->trig_delete_after_statement))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("table \"cqrs.%s\" cannot have triggers on DELETE",
+						RelationGetRelationName(rel)),
+				 errhint("Copy rows elsewhere before they are older than \"cqrs.ledger_retention\".")));
+}
+
+static bool
+is_older(TupleTableSlot *slot, TimestampTz limit)
+{
+	bool		isnull;
+
+	return DatumGetTimestampTz(slot_getattr(slot, COL_RECEIVED_AT, &isnull)) < limit;
+}
+
+static bool
+delete_row(Relation rel, ItemPointer tid)
+{
+	TM_FailureData failure;
+
+	return table_tuple_delete(rel, tid, GetCurrentCommandId(true), GetActiveSnapshot(),
+							  InvalidSnapshot, false, &failure, false) == TM_Ok;
 }
 
 static void
@@ -207,7 +291,7 @@ put_text(CqrsTable *table, int column, const char *value)
  * Finds the newest row with the row's key, waiting for who is inserting it.
  */
 static bool
-find_row(Relation rel, const CqrsLedgerRow *row, TupleTableSlot *slot)
+find_row(CqrsTable *table, const CqrsLedgerRow *row)
 {
 	ScanKeyData keys[2];
 	TransactionId updater;
@@ -217,7 +301,7 @@ find_row(Relation rel, const CqrsLedgerRow *row, TupleTableSlot *slot)
 	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_TEXTEQ,
 				PointerGetDatum(row->actor));
 	keys[1].sk_collation = C_COLLATION_OID;
-	return cqrs_row_find_by(rel, keys, 2, slot, &updater);
+	return cqrs_table_find(table, keys, 2, &updater);
 }
 
 /*

@@ -154,6 +154,8 @@ Datum
 cqrs_prune_ledger(PG_FUNCTION_ARGS)
 {
 	int64		max_rows;
+	int64		removed = 0;
+	BlockNumber block = 0;
 
 	PreventCommandIfReadOnly("cqrs_prune_ledger()");
 	cqrs_arg_require(fcinfo, 0, "max_rows");
@@ -162,7 +164,11 @@ cqrs_prune_ledger(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"%s\" must be positive", "max_rows")));
-	PG_RETURN_INT64(cqrs_ledger_prune(max_rows));
+	do
+	{
+		removed += cqrs_ledger_prune(&block, MaxBlockNumber, max_rows - removed);
+	} while (block != 0 && removed < max_rows);
+	PG_RETURN_INT64(removed);
 }
 
 static void

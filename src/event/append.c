@@ -177,8 +177,9 @@ insert_events(const CqrsAppend *append, const CommonValues *common,
 	CqrsTable	table;
 	int			n_slots = Min(append->count, CHUNK);
 
-	cqrs_table_begin(&table, "event", false);
-	for (int i = 0; i < n_slots; i++)
+	cqrs_table_begin(&table, "event");
+	slots[0] = table.slot;
+	for (int i = 1; i < n_slots; i++)
 		slots[i] = table_slot_create(table.rel, NULL);
 
 	for (int done = 0; done < append->count; done += n_slots)
@@ -200,7 +201,7 @@ insert_events(const CqrsAppend *append, const CommonValues *common,
 		CHECK_FOR_INTERRUPTS();
 	}
 
-	for (int i = 0; i < Min(append->count, CHUNK); i++)
+	for (int i = 1; i < Min(append->count, CHUNK); i++)
 		ExecDropSingleTupleTableSlot(slots[i]);
 	cqrs_table_end(&table);
 }

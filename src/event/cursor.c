@@ -65,7 +65,7 @@ cqrs_cursor_create(const char *name)
 	CqrsCursor	cursor;
 
 	cqrs_cursor_begin(&cursor, 1, 0);
-	cqrs_table_begin(&table, "cursor", true);
+	cqrs_table_begin(&table, "cursor");
 	cursor_to_row(&cursor, name, &table);
 	if (!cqrs_table_insert_unless_exists(&table))
 		ereport(ERROR,
@@ -181,7 +181,7 @@ cqrs_cursor_write(const char *name, ItemPointer tid, const CqrsCursor *cursor)
 {
 	CqrsTable	table;
 
-	cqrs_table_begin(&table, "cursor", false);
+	cqrs_table_begin(&table, "cursor");
 	cursor_to_row(cursor, name, &table);
 	if (!cqrs_row_update(&table, tid))
 		elog(ERROR, "cursor \"%s\" was changed while it was locked", name);

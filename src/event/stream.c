@@ -109,7 +109,7 @@ cqrs_stream_advance(text *stream, int64 count, const int64 *expected)
 	int64		version;
 	bool		done = false;
 
-	cqrs_table_begin(&table, "stream", true);
+	cqrs_table_begin(&table, "stream");
 	while (!done)
 	{
 		TransactionId updater;
@@ -186,7 +186,13 @@ find_row(CqrsTable *table, text *stream, Hint *hint, TransactionId *updater)
 {
 	if (!cqrs_row_at(table->rel, stream, &hint->last, table->slot) &&
 		!cqrs_row_at(table->rel, stream, &hint->outer, table->slot))
-		return cqrs_row_find(table->rel, stream, NULL, table->slot, updater);
+	{
+		ScanKeyData key;
+
+		ScanKeyInit(&key, COL_STREAM, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(stream));
+		key.sk_collation = C_COLLATION_OID;
+		return cqrs_table_find(table, &key, 1, updater);
+	}
 
 	/* our own transaction has put it there: nobody else can be changing it */
 	hint->last = table->slot->tts_tid;

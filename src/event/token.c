@@ -146,8 +146,17 @@ cqrs_token(PG_FUNCTION_ARGS)
 static char *
 token_text(const CqrsToken *token)
 {
-	return psprintf("%d-%u-" UINT64_FORMAT, token->incarnation, token->timeline,
-					U64FromFullTransactionId(token->xid));
+	char	   *text = palloc(64);
+	char	   *end = text;
+
+	/* each command asks for it, and psprintf() takes ten times as long */
+	end += pg_ultoa_n(token->incarnation, end);
+	*end++ = '-';
+	end += pg_ultoa_n(token->timeline, end);
+	*end++ = '-';
+	end += pg_ulltoa_n(U64FromFullTransactionId(token->xid), end);
+	*end = '\0';
+	return text;
 }
 
 /*

@@ -176,7 +176,7 @@ cqrs_parked_insert(CqrsBuild *build, TupleTableSlot *event,
 	Datum	   *values;
 	bool	   *nulls;
 
-	cqrs_table_begin(&table, "parked_event", false);
+	cqrs_table_begin(&table, "parked_event");
 	values = cqrs_table_new_row(&table);
 	nulls = table.slot->tts_isnull;
 	values[COL_PROJECTION - 1] = CStringGetTextDatum(build->projection);
@@ -205,7 +205,7 @@ cqrs_parked_failed_again(CqrsBuild *build, TupleTableSlot *event,
 	CqrsTable	table;
 	TupleTableSlot *old;
 
-	cqrs_table_begin(&table, "parked_event", false);
+	cqrs_table_begin(&table, "parked_event");
 	old = table_slot_create(table.rel, NULL);
 	if (find_parked(build, event, old))
 	{

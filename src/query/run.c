@@ -26,6 +26,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "portability/instr_time.h"
@@ -34,6 +35,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
+#include "utils/regproc.h"
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
@@ -217,12 +219,22 @@ fail_work(const Work *work, const text *name)
 }
 
 /*
- * Authorises, and checks the parameters.
+ * Authorises, and checks the parameters.  A function that was altered to be
+ * VOLATILE would see what is committed while it runs, each statement of it
+ * something else, and could not be a query if it were registered today.
  */
 static Datum
 get_argument(CqrsRegistered *query, text *name, Jsonb *params)
 {
 	cqrs_handler_require_execute(query->function_oid);
+	if (func_volatile(query->function_oid) == PROVOLATILE_VOLATILE)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("handler of query \"%s\" is not STABLE or IMMUTABLE any more",
+						text_to_cstring(name)),
+				 errdetail("%s is VOLATILE.", format_procedure(query->function_oid)),
+				 errhint("If the function only reads, use ALTER FUNCTION %s STABLE.",
+						 format_procedure_qualified(query->function_oid))));
 	if (query->argument == JSONBOID)
 		return JsonbPGetDatum(params);
 	if (OidIsValid(query->argument))

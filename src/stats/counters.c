@@ -12,6 +12,9 @@
  *		When the table is full, what is not in it is not counted, and a log
  *		message says so once; a reset makes room.
  *
+ *		Who may watch sees all of them; others see those of their own commands
+ *		and queries.
+ *
  *		Without shared_preload_libraries nothing is counted.
  *
  * Copyright (c) 2026, the cqrs developers
@@ -27,11 +30,14 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 
 #include "base/args.h"
 #include "base/compat.h"
 #include "base/names.h"
+#include "base/registry.h"
+#include "base/rights.h"
 #include "base/shmem.h"
 #include "stats/counters.h"
 
@@ -88,6 +94,8 @@ static void make_key(Key *key, CqrsCountKind kind, const text *name);
 static Entry *find_entry(Counters *counters, const Key *key);
 static Entry *add_entry(Counters *counters, const Key *key);
 static void clear_entry(Entry *entry);
+static int	copy_entries(char kind, Entry **entries);
+static bool is_own(const Key *key);
 static void put_row(ReturnSetInfo *rsinfo, Entry *entry);
 static void remove_database(Counters *counters, Oid database);
 
@@ -147,25 +155,52 @@ cqrs_count(CqrsCountKind kind, const text *name, CqrsCountResult result, int64 m
 Datum
 cqrs_read_stats(PG_FUNCTION_ARGS)
 {
-	Counters   *counters = part.address;
+	Entry	   *entries;
+	int			n_entries;
 	char		kind;
+	bool		sees_all = cqrs_may_watch(GetUserId());
 
 	cqrs_arg_require(fcinfo, 0, "kind");
 	kind = PG_GETARG_CHAR(0);
 	InitMaterializedSRF(fcinfo, 0);
-	if (counters == NULL)
-		return (Datum) 0;
+	n_entries = copy_entries(kind, &entries);
+	for (int i = 0; i < n_entries; i++)
+		if (sees_all || is_own(&entries[i].key))
+			put_row((ReturnSetInfo *) fcinfo->resultinfo, &entries[i]);
+	return (Datum) 0;
+}
 
+/*
+ * Copies the counters of this database.
+ */
+static int
+copy_entries(char kind, Entry **entries)
+{
+	Counters   *counters = part.address;
+	int			n = 0;
+
+	if (counters == NULL)
+		return 0;
+	*entries = palloc(CAPACITY * sizeof(Entry));
 	LWLockAcquire(part.lock, LW_SHARED);
 	for (int i = 0; i < SLOTS; i++)
-	{
-		Entry	   *entry = &counters->slots[i];
-
-		if (entry->key.database == MyDatabaseId && entry->key.kind == kind)
-			put_row((ReturnSetInfo *) fcinfo->resultinfo, entry);
-	}
+		if (counters->slots[i].key.database == MyDatabaseId && counters->slots[i].key.kind == kind)
+			(*entries)[n++] = counters->slots[i];
 	LWLockRelease(part.lock);
-	return (Datum) 0;
+	return n;
+}
+
+/*
+ * Does the command or query belong to the current user?
+ */
+static bool
+is_own(const Key *key)
+{
+	char	   *owner = cqrs_registry_owner(key->kind == CQRS_COUNT_COMMAND ? "command" : "query",
+											key->name);
+	Oid			role = owner ? get_role_oid(owner, true) : InvalidOid;
+
+	return OidIsValid(role) && has_privs_of_role(GetUserId(), role);
 }
 
 /*

@@ -90,6 +90,9 @@ cqrs_board_database(Oid oid, bool create)
 		result = database;
 		database->n_pools = 0;
 		database->needs_scan = database->needs_scan_when_prepared = false;
+		database->needs_prune = false;
+		database->prune_at = 0;
+		database->prune_block = 0;
 		pg_atomic_write_u32(&database->armed, 0);
 		pg_atomic_write_u32(&database->sleepers, 0);
 		database->oid = oid;

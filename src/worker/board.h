@@ -20,6 +20,7 @@
 
 #include "datatype/timestamp.h"
 #include "port/atomics.h"
+#include "storage/block.h"
 #include "storage/condition_variable.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
@@ -41,6 +42,9 @@ typedef struct CqrsBoardDatabase
 	int			n_pools;		/* that workers can serve; may be read without lock */
 	bool		needs_scan;		/* have projections changed? */
 	bool		needs_scan_when_prepared;	/* so will they, by COMMIT PREPARED */
+	bool		needs_prune;	/* are old rows of the ledger to be removed? */
+	TimestampTz prune_at;		/* when the next round of that begins */
+	BlockNumber prune_block;	/* the scanner's: where this round goes on */
 	pg_atomic_uint64 appended;	/* counts reasons to look for new events */
 	pg_atomic_uint32 definition;	/* counts changes of projections */
 	pg_atomic_uint32 scans;		/* counts scans that have ended */

@@ -48,6 +48,10 @@ extern PGDLLEXPORT void cqrs_launcher_main(Datum main_arg);
 /* all databases are looked into no more often than this: any user may cause it */
 #define LIST_MS 1000
 
+/* old rows of the ledger are removed each hundredth of the retention, within these bounds */
+#define MIN_PRUNE_MS (10 * 1000)
+#define MAX_PRUNE_MS (60 * 60 * 1000)
+
 /* databases to be looked into, in the launcher's own memory */
 static List *to_scan = NIL;
 static MemoryContext lasting;
@@ -63,6 +67,7 @@ static void drop_missing_databases(List *present);
 static TimestampTz scan_databases(TimestampTz now);
 static bool is_scanning(void);
 static void poll(TimestampTz now);
+static TimestampTz request_pruning(TimestampTz now);
 static void wait_until(TimestampTz deadline);
 
 /*
@@ -111,6 +116,7 @@ cqrs_launcher_main(Datum main_arg)
 		TimestampTz now;
 		TimestampTz deadline;
 		TimestampTz scan_due;
+		TimestampTz prune_due;
 
 		QueryCancelPending = false;
 		CHECK_FOR_INTERRUPTS();
@@ -132,10 +138,11 @@ cqrs_launcher_main(Datum main_arg)
 			next_list = TimestampTzPlusMilliseconds(now, LIST_MS);
 		}
 		poll(now);
+		prune_due = request_pruning(now);
 		/* what is not known gets no worker, so looking comes first */
 		scan_due = scan_databases(now);
 		deadline = cqrs_assign_workers(now);
-		deadline = Min(Min(deadline, scan_due), next_poll);
+		deadline = Min(Min(deadline, scan_due), Min(next_poll, prune_due));
 		if (pg_atomic_read_u32(&cqrs_board()->list_databases) != 0 && cqrs_max_workers > 0)
 			deadline = Min(deadline, next_list);
 		wait_until(deadline);
@@ -303,6 +310,41 @@ poll(TimestampTz now)
 	/* also when the setting has become smaller */
 	if (next_poll == 0 || now >= next_poll || next_poll > latest)
 		next_poll = latest;
+}
+
+/*
+ * Has scanners remove old rows from the ledgers of their databases, and says
+ * when the next is due.
+ */
+static TimestampTz
+request_pruning(TimestampTz now)
+{
+	int64		interval = (int64) cqrs_ledger_retention * SECS_PER_MINUTE * 1000 / 100;
+	TimestampTz latest = TimestampTzPlusMilliseconds(now, Max(MIN_PRUNE_MS, Min(interval, MAX_PRUNE_MS)));
+	TimestampTz next = DT_NOEND;
+	CqrsBoard  *board;
+
+	if (cqrs_max_workers == 0 || cqrs_ledger_retention < 0)
+		return DT_NOEND;
+
+	board = cqrs_board_lock(LW_EXCLUSIVE);
+	for (int i = 0; i < CQRS_MAX_DATABASES; i++)
+	{
+		CqrsBoardDatabase *database = &board->databases[i];
+
+		if (!OidIsValid(database->oid))
+			continue;
+		if (database->prune_at != 0 && now >= database->prune_at)
+			database->needs_prune = database->needs_scan = true;
+		/* soon after the start, and also when the setting has become smaller */
+		if (database->prune_at == 0)
+			database->prune_at = TimestampTzPlusMilliseconds(now, MIN_PRUNE_MS);
+		else if (now >= database->prune_at || database->prune_at > latest)
+			database->prune_at = latest;
+		next = Min(next, database->prune_at);
+	}
+	cqrs_board_unlock();
+	return next;
 }
 
 static void

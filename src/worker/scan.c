@@ -5,7 +5,10 @@
  *
  * NOTES
  *		The launcher is connected to no database, so it sends somebody to look:
- *		a process that lists the projections on the board, and ends.
+ *		a process that lists the projections on the board, and ends.  As it is
+ *		there, it also removes old rows from the ledger, when the launcher says
+ *		so: some blocks a transaction, and not for long, as other databases wait
+ *		to be looked into.  What is left is for the next one that comes.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -31,10 +34,15 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "command/ledger.h"
 #include "projection/registry.h"
 #include "worker/process.h"
 
 extern PGDLLEXPORT void cqrs_scanner_main(Datum main_arg);
+
+/* one transaction looks at so many blocks of the ledger, one scanner works for so long */
+#define PRUNE_BLOCKS 128
+#define PRUNE_MS 2000
 
 static void scan_database(CqrsBoardDatabase *database);
 static void begin_listing(void);
@@ -42,6 +50,8 @@ static bool list_projection(CqrsBoardDatabase *database, CqrsProjection *project
 static bool list_task(int pool, const char *name, bool others, bool running);
 static void end_listing(CqrsBoardDatabase *database);
 static bool may_be_served(Oid role);
+static bool must_prune(CqrsBoardDatabase *database);
+static void prune_ledger(CqrsBoardSlot *slot, CqrsBoardDatabase *database);
 
 /*
  * The process.
@@ -76,6 +86,9 @@ cqrs_scanner_main(Datum main_arg)
 				 errmsg("no worker can serve database \"%s\"", get_database_name(MyDatabaseId)),
 				 errdetail("At most %d databases with the extension are served.", CQRS_MAX_DATABASES)));
 	CommitTransactionCommand();
+
+	if (database && must_prune(database))
+		prune_ledger(slot, database);
 }
 
 static void
@@ -232,4 +245,52 @@ may_be_served(Oid role)
 		ReleaseSysCache(tuple);
 	}
 	return result;
+}
+
+static bool
+must_prune(CqrsBoardDatabase *database)
+{
+	bool		result;
+
+	cqrs_board_lock(LW_EXCLUSIVE);
+	result = database->oid == MyDatabaseId && database->needs_prune;
+	database->needs_prune = false;
+	cqrs_board_unlock();
+	return result;
+}
+
+/*
+ * Goes through the ledger, from where the last one has stopped.
+ */
+static void
+prune_ledger(CqrsBoardSlot *slot, CqrsBoardDatabase *database)
+{
+	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PRUNE_MS);
+	BlockNumber block = database->prune_block;
+
+	pgstat_report_appname("cqrs: removing old commands");
+	do
+	{
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+		/* it may have been dropped in the meantime */
+		if (!OidIsValid(get_extension_oid("cqrs", true)))
+		{
+			CommitTransactionCommand();
+			return;
+		}
+		PushActiveSnapshot(GetTransactionSnapshot());
+		cqrs_ledger_prune(&block, PRUNE_BLOCKS, PG_INT64_MAX);
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+	} while (block != 0 && !slot->leave && GetCurrentTimestamp() < end);
+
+	cqrs_board_lock(LW_EXCLUSIVE);
+	if (database->oid == MyDatabaseId)
+	{
+		database->prune_block = block;
+		if (block != 0)
+			database->needs_prune = database->needs_scan = true;
+	}
+	cqrs_board_unlock();
 }

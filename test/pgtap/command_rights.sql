@@ -3,7 +3,7 @@ BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS cqrs;
 SET client_min_messages TO warning;
-SELECT plan(50);
+SELECT plan(56);
 
 SELECT has_function('pg_catalog', 'cqrs_create_command', '{text,regprocedure,text,text}');
 SELECT has_function('pg_catalog', 'cqrs_drop_command', '{text}');
@@ -71,7 +71,6 @@ SELECT throws_ok($$SELECT cqrs_grant('regress_cqrs_dev', 'watch')$$, '42501', NU
 SELECT throws_ok('SELECT cqrs_prune_ledger()', '42501', NULL, 'nor remove from the ledger');
 SELECT throws_ok('SELECT cqrs_reset_stats()', '42501', NULL, 'nor reset counters');
 SELECT throws_ok('SELECT * FROM cqrs.ledger', '42501', NULL, 'nor read the ledger');
-SELECT throws_ok('SELECT * FROM cqrs.command_stats', '42501', NULL, 'nor read the counters');
 RESET ROLE;
 
 -- an application
@@ -89,6 +88,28 @@ SELECT throws_ok($$SELECT app.typed('(7)')$$, '42501', 'permission denied for sc
 SELECT throws_ok($$SELECT cqrs_emit('work-1', 'X')$$, '42501', NULL, 'who may send cannot forge events');
 SELECT throws_ok($$SELECT cqrs_drop_command('Work')$$, '42501', NULL, 'nor drop commands');
 RESET ROLE;
+
+-- counters: those of one's own, of all, of none
+CREATE FUNCTION public.other(jsonb) RETURNS text LANGUAGE sql AS 'SELECT 1::text';
+CREATE FUNCTION public.other() RETURNS text LANGUAGE sql STABLE AS 'SELECT 1::text';
+SELECT cqrs_create_command('Other', 'public.other(jsonb)');
+SELECT cqrs_create_query('OtherQuery', 'public.other()');
+SELECT cqrs_send('Other'), cqrs_query('OtherQuery'), cqrs_query('Read');
+CREATE ROLE regress_cqrs_watcher;
+SELECT cqrs_grant('regress_cqrs_watcher', 'watch');
+SET ROLE regress_cqrs_dev;
+SELECT results_eq($$SELECT name FROM cqrs.command_stats ORDER BY name$$, $$VALUES ('Work'), ('WorkAsCaller')$$, 'a developer sees the counters of his commands');
+SELECT results_eq($$SELECT name FROM cqrs.query_stats$$, $$VALUES ('Read')$$, 'and of his queries');
+SELECT results_eq($$SELECT name FROM cqrs.read_stats('c') ORDER BY name$$, $$VALUES ('Work'), ('WorkAsCaller')$$, 'by no other way more');
+SET ROLE regress_cqrs_app;
+SELECT throws_ok('SELECT * FROM cqrs.command_stats', '42501', NULL, 'an application sees none');
+SET ROLE regress_cqrs_watcher;
+SELECT ok('{Other,Work,WorkAsCaller}' <@ array_agg(name), 'who may watch sees all') FROM cqrs.command_stats;
+SET ROLE pg_monitor;
+SELECT ok('{Other,Work,WorkAsCaller}' <@ array_agg(name), 'and so does pg_monitor') FROM cqrs.command_stats;
+RESET ROLE;
+SELECT cqrs_revoke('regress_cqrs_watcher', 'watch');
+SELECT ok(NOT has_table_privilege('regress_cqrs_watcher', 'cqrs.command_stats', 'SELECT'), 'until that is revoked');
 
 -- rights are given and taken
 GRANT EXECUTE ON FUNCTION cqrs_drop_command(text) TO regress_cqrs_app;

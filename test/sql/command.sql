@@ -320,6 +320,10 @@ SELECT cqrs_prune_ledger();
 SELECT count(*) FILTER (WHERE command = 'AddItem') AS additem, count(*) > 10 AS others FROM cqrs.ledger;
 SELECT * FROM fails('SELECT cqrs_prune_ledger(NULL)');
 SELECT * FROM fails('SELECT cqrs_prune_ledger(0)');
+BEGIN;
+CREATE TRIGGER removed AFTER DELETE ON cqrs.ledger EXECUTE FUNCTION cqrs.invalidate();
+SELECT * FROM fails('SELECT cqrs_prune_ledger()');
+ROLLBACK;
 SHOW cqrs.ledger_retention;
 
 --

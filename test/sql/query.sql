@@ -182,6 +182,9 @@ RESET ROLE;
 
 -- handlers that changed
 ALTER FUNCTION item_count() VOLATILE;
+SELECT * FROM fails($$SELECT cqrs_query('ItemCount')$$);
+SELECT * FROM fails($$SELECT * FROM cqrs_query_page('ItemCount')$$);
+ALTER FUNCTION item_count() IMMUTABLE;
 SELECT * FROM cqrs_query('ItemCount');
 DROP FUNCTION item_count();
 SELECT * FROM fails($$SELECT cqrs_query('ItemCount')$$);

@@ -115,6 +115,19 @@ $lock->query_safe('ROLLBACK');
 $lock->quit;
 caught_up_ok($node, 'd', $_, "projection $_ went on") for qw(p q r s);
 
+# The ledger forgets: nobody calls anything
+$node->safe_psql('d', q{
+	CREATE FUNCTION shop.done(p jsonb) RETURNS text LANGUAGE sql AS $$ SELECT p->>'n' $$;
+	SELECT cqrs_create_command('Do', 'shop.done(jsonb)');
+	SELECT count(cqrs_send('Do', jsonb_build_object('n', n))) FROM generate_series(1, 20000) n;
+	UPDATE cqrs.ledger SET received_at = now() - interval '1 day' WHERE result::int % 1000 <> 0});
+$node->append_conf('postgresql.conf', 'cqrs.ledger_retention = 10min');
+$node->reload;
+eventually($node, 'd', q{SELECT count(*) FROM cqrs.ledger}, '20', 'old rows of the ledger are removed');
+is(wait_sql(q{SELECT count(*) FROM cqrs.ledger WHERE received_at < now() - interval '10min'}), '0', '... and no others');
+is(wait_sql(q{VACUUM cqrs.ledger; SELECT count(cqrs_send('Do', jsonb_build_object('n', n))) FROM generate_series(1, 10000) n;
+	SELECT pg_relation_size('cqrs.ledger') < 5000000}), "10000\nt", '... and their room is used again');
+
 $node->stop;
 my $log = slurp_file($node->logfile);
 unlike($log, qr/TRAP|PANIC|terminated by signal/, 'no crash');
