@@ -15,6 +15,7 @@ OBJS = \
 	src/base/registry.o \
 	src/base/rights.o \
 	src/base/shmem.o \
+	src/base/stop_point.o \
 	src/base/table.o \
 	src/base/triggers.o \
 	src/base/uuid.o \

@@ -26,6 +26,7 @@
 
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/stop_point.h"
 #include "event/cursor.h"
 #include "event/log.h"
 #include "event/reader.h"
@@ -151,7 +152,11 @@ try_batch(void *arg)
 	run->reader = cqrs_reader_open(run->build->name, run->with_own,
 								   &run->build->cursor_place);
 	cqrs_build_apply(run->build, feed_batch, run);
+	if (run->seen > 0)
+		CQRS_STOP_POINT("batch-applied");
 	cqrs_reader_save(run->reader);
+	if (run->seen > 0)
+		CQRS_STOP_POINT("batch-saved");
 	cqrs_reader_close(run->reader);
 }
 
@@ -181,6 +186,8 @@ feed_batch(CqrsBuild *build, void *arg)
 		else
 			cqrs_engine_apply(build->engine, event);
 	}
+	if (run->seen > 0)
+		CQRS_STOP_POINT("batch-read");
 }
 
 static bool

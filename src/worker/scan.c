@@ -31,6 +31,7 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "base/stop_point.h"
 #include "projection/registry.h"
 #include "worker/process.h"
 
@@ -65,6 +66,7 @@ cqrs_scanner_main(Datum main_arg)
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
 		scan_database(database);
+		CQRS_STOP_POINT("scanner-listed");
 		PopActiveSnapshot();
 	}
 	else if (!OidIsValid(extension))

@@ -29,6 +29,7 @@
 #include "miscadmin.h"
 
 #include "base/compat.h"
+#include "base/stop_point.h"
 #include "base/triggers.h"
 #include "event/after.h"
 #include "worker/board.h"
@@ -172,6 +173,7 @@ tell(bool prepared)
 			database->needs_scan_when_prepared = true;
 		return;
 	}
+	CQRS_STOP_POINT("session-committed");
 	if (notes.defined)
 		scan(database);
 	if (notes.appended)

@@ -40,6 +40,7 @@
 
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/stop_point.h"
 #include "projection/apply.h"
 #include "projection/registry.h"
 #include "worker/backoff.h"
@@ -215,7 +216,11 @@ apply_in_transaction(const char *name)
 		result = cqrs_projection_apply(name, cqrs_batch_max_events, false);
 		PopActiveSnapshot();
 	}
+	if (result.applied > 0)
+		CQRS_STOP_POINT("worker-commits");
 	CommitTransactionCommand();
+	if (result.applied > 0)
+		CQRS_STOP_POINT("worker-committed");
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return result;
