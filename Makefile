@@ -6,6 +6,7 @@ MODULE_big = cqrs
 # Bottom layer first: base, event, ..., and cqrs.o, which starts them in order.
 OBJS = \
 	src/base/args.o \
+	src/base/extension.o \
 	src/base/guc.o \
 	src/base/handler.o \
 	src/base/identity.o \
@@ -19,6 +20,7 @@ OBJS = \
 	src/base/table.o \
 	src/base/triggers.o \
 	src/base/uuid.o \
+	src/stats/applied.o \
 	src/stats/counters.o \
 	src/event/after.o \
 	src/event/append.o \
@@ -29,6 +31,7 @@ OBJS = \
 	src/event/incarnation.o \
 	src/event/late.o \
 	src/event/log.o \
+	src/event/open.o \
 	src/event/payload.o \
 	src/event/payload_fault.o \
 	src/event/payload_input.o \

@@ -219,6 +219,12 @@ COMMENT ON FUNCTION cqrs.behind(text) IS
 	'How many committed events a durable reader of the log has before it, and the age of the oldest one';
 REVOKE ALL ON FUNCTION cqrs.behind(text) FROM PUBLIC;
 
+CREATE FUNCTION cqrs.open_appender() RETURNS integer
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cqrs_open_appender';
+COMMENT ON FUNCTION cqrs.open_appender() IS
+	'Process id of the session whose open transaction is the oldest that has appended events';
+REVOKE ALL ON FUNCTION cqrs.open_appender() FROM PUBLIC;
+
 CREATE VIEW cqrs.projection_status AS
 	SELECT p.name AS projection,
 		   p.state,
@@ -234,9 +240,13 @@ CREATE VIEW cqrs.projection_status AS
 			   AND e.build OPERATOR(pg_catalog.=) p.live_build) AS events_parked,
 		   p.last_error,
 		   p.last_error_at,
-		   (pg_catalog.pg_blocking_pids(w.pid))[1] AS blocked_by_pid,
+		   COALESCE((pg_catalog.pg_blocking_pids(w.pid))[1],
+					CASE WHEN p.state OPERATOR(pg_catalog.=) 'running' AND p.mode OPERATOR(pg_catalog.=) 'async'
+						 THEN (SELECT cqrs.open_appender()) END) AS blocked_by_pid,
 		   NULL::pg_catalog.float8 AS progress,
-		   w.state AS worker
+		   CASE WHEN p.state OPERATOR(pg_catalog.=) 'running' AND p.mode OPERATOR(pg_catalog.=) 'async'
+				 AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname::pg_catalog.text OPERATOR(pg_catalog.=) p.owner)
+				THEN 'owner does not exist' ELSE w.state END AS worker
 	  FROM cqrs.projection p
 	  CROSS JOIN LATERAL cqrs.read_work(p.name) w
 	  LEFT JOIN LATERAL (

@@ -80,7 +80,7 @@ static const Right rights[] = {
 	{"watch", {
 		"cqrs.command_stats", "cqrs.query_stats", "cqrs.read_stats()", "cqrs.projection_status",
 		"cqrs.behind()", "cqrs.projection_parked", "cqrs.worker_status", "cqrs_diagram()",
-		"cqrs.read_work()", "cqrs.read_workers()"
+		"cqrs.read_work()", "cqrs.read_workers()", "cqrs.open_appender()"
 	}},
 };
 

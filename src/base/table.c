@@ -46,6 +46,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
+#include "base/extension.h"
 #include "base/table.h"
 
 /* free space on a page that is enough for another version of a row */
@@ -65,6 +66,7 @@ cqrs_table_oid(const char *name)
 	Oid			schema = get_namespace_oid("cqrs", true);
 	Oid			relid = InvalidOid;
 
+	cqrs_extension_require();
 	if (OidIsValid(schema))
 		relid = get_relname_relid(name, schema);
 	if (!OidIsValid(relid))

@@ -36,6 +36,7 @@
 #include "projection/build.h"
 #include "projection/park.h"
 #include "projection/registry.h"
+#include "stats/applied.h"
 
 /* look at the clock after so many events */
 #define CLOCK_EVERY 64
@@ -92,7 +93,10 @@ cqrs_projection_apply(const char *name, int64 max_events, bool with_own)
 
 	/* what was decided before we had the lock holds */
 	if (run.projection && run.projection->state == CQRS_PROJECTION_RUNNING)
+	{
 		apply_batch(&run);
+		cqrs_applied_note(name, run.result.applied);
+	}
 
 	MemoryContextSwitchTo(before);
 	MemoryContextDelete(context);

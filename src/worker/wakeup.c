@@ -32,6 +32,7 @@
 #include "base/stop_point.h"
 #include "base/triggers.h"
 #include "event/after.h"
+#include "stats/applied.h"
 #include "worker/board.h"
 #include "worker/wakeup.h"
 
@@ -134,6 +135,7 @@ at_end(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
+			cqrs_applied_settle(true);
 			if (notes.database)
 				tell(false);
 			if (notes.list_databases && cqrs_board())
@@ -144,11 +146,13 @@ at_end(XactEvent event, void *arg)
 			break;
 
 		case XACT_EVENT_PREPARE:
+			cqrs_applied_settle(true);
 			if (notes.database)
 				tell(true);
 			break;
 
 		case XACT_EVENT_ABORT:
+			cqrs_applied_settle(false);
 			/* somebody may wait for the end of this transaction */
 			if (notes.database)
 				ConditionVariableBroadcast(&notes.database->progress);

@@ -26,7 +26,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "commands/extension.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
@@ -39,6 +38,7 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "base/extension.h"
 #include "base/guc.h"
 #include "base/stop_point.h"
 #include "projection/apply.h"
@@ -184,7 +184,6 @@ apply_one_batch(int task)
 		entry->failures = 0;
 		cqrs_board()->pools[worker.slot->pool].failures = 0;
 		cqrs_board()->pools[worker.slot->pool].problem = CQRS_POOL_FINE;
-		entry->applied += result.applied;
 		entry->parked += result.parked;
 		entry->batches++;
 		entry->more = (result.status == CQRS_APPLY_MORE);
@@ -209,8 +208,8 @@ apply_in_transaction(const char *name)
 	StartTransactionCommand();
 	pgstat_report_activity(STATE_RUNNING, "applying events");
 
-	/* a worker may outlive the extension for a moment */
-	if (OidIsValid(get_extension_oid("cqrs", true)))
+	/* a worker may outlive the extension, or its version, for a moment */
+	if (cqrs_extension_state(NULL) == CQRS_EXTENSION_READY)
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
 		result = cqrs_projection_apply(name, cqrs_batch_max_events, false);
@@ -255,7 +254,7 @@ record_error(int task, uint32 definition)
 
 	/* should this fail, too, the process ends and the launcher paces */
 	StartTransactionCommand();
-	if (OidIsValid(get_extension_oid("cqrs", true)))
+	if (cqrs_extension_state(NULL) == CQRS_EXTENSION_READY)
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
 		cqrs_projection_set_error(NameStr(entry->name),
