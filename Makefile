@@ -40,7 +40,9 @@ OBJS = \
 	src/event/payload_type.o \
 	src/event/pick.o \
 	src/event/read_sql.o \
+	src/event/range.o \
 	src/event/reader.o \
+	src/event/recent.o \
 	src/event/snapshot.o \
 	src/event/stream.o \
 	src/event/token.o \

@@ -41,6 +41,7 @@
 #include "base/extension.h"
 #include "base/guc.h"
 #include "base/stop_point.h"
+#include "event/recent.h"
 #include "projection/apply.h"
 #include "projection/registry.h"
 #include "projection/upkeep.h"
@@ -139,7 +140,10 @@ serve(int task)
 	cqrs_process_set_state(worker.slot, CQRS_SLOT_APPLYING, task);
 	worker.idle_since = 0;
 
-	while (apply_one_batch(task) && !worker.slot->leave && GetCurrentTimestamp() < end)
+	/* with neighbours a batch at a time, so that they read the same events together */
+	cqrs_recent_keep(worker.n_tasks > 1);
+	while (apply_one_batch(task) && !worker.slot->leave && worker.n_tasks == 1 &&
+		   GetCurrentTimestamp() < end)
 		;
 
 	put_back(task);
