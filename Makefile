@@ -6,6 +6,7 @@ MODULE_big = cqrs
 # Bottom layer first: base, event, ..., and cqrs.o, which starts them in order.
 OBJS = \
 	src/base/args.o \
+	src/base/extension.o \
 	src/base/guc.o \
 	src/base/handler.o \
 	src/base/identity.o \
@@ -16,9 +17,11 @@ OBJS = \
 	src/base/rights.o \
 	src/base/row.o \
 	src/base/shmem.o \
+	src/base/stop_point.o \
 	src/base/table.o \
 	src/base/triggers.o \
 	src/base/uuid.o \
+	src/stats/applied.o \
 	src/stats/counters.o \
 	src/event/after.o \
 	src/event/append.o \
@@ -30,6 +33,7 @@ OBJS = \
 	src/event/incarnation.o \
 	src/event/late.o \
 	src/event/log.o \
+	src/event/open.o \
 	src/event/payload.o \
 	src/event/payload_fault.o \
 	src/event/payload_input.o \
@@ -38,7 +42,9 @@ OBJS = \
 	src/event/payload_type.o \
 	src/event/pick.o \
 	src/event/read_sql.o \
+	src/event/range.o \
 	src/event/reader.o \
+	src/event/recent.o \
 	src/event/snapshot.o \
 	src/event/stream.o \
 	src/event/token.o \
@@ -74,6 +80,7 @@ OBJS = \
 	src/projection/fold.o \
 	src/projection/fold_apply.o \
 	src/projection/fold_fetch.o \
+	src/projection/fold_place.o \
 	src/projection/fold_row.o \
 	src/projection/fold_state.o \
 	src/projection/fold_target.o \

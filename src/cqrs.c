@@ -15,6 +15,7 @@
 #include "fmgr.h"
 
 #include "base/compat.h"
+#include "base/extension.h"
 #include "base/guc.h"
 #include "base/shmem.h"
 #include "base/table.h"
@@ -43,6 +44,7 @@ _PG_init(void)
 {
 	cqrs_guc_init();
 	cqrs_table_init();
+	cqrs_extension_init();
 	cqrs_counters_init();
 	cqrs_event_type_init();
 	cqrs_command_init();

@@ -1,122 +1,70 @@
 /*
- * A read model kept by a program outside of the database, which is told of new
- * events by NOTIFY: what people build when polling is too slow.
+ * listen.c
+ *		The projection of setup.sql done from outside: a client that LISTENs,
+ *		and when it is notified applies what lies behind its position.
  *
- * One process appends an event, with a NOTIFY in the same transaction, at a steady
- * rate; the other LISTENs, applies what is new, and notifies back.  Prints, in
- * milliseconds, how long each append took until its process knew that the read
- * model has it.
- *
- * usage: listen RATE SECONDS
+ * usage: listen CONNINFO
  */
+#include <libpq-fe.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <time.h>
-#include <unistd.h>
 
-#include <libpq-fe.h>
-
-static double
-now_ms(void)
+static void
+check(PGconn *conn, PGresult *result)
 {
-	struct timespec t;
+	ExecStatusType status = PQresultStatus(result);
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e3 + t.tv_nsec / 1e6;
-}
-
-static PGconn *
-connect_and_listen(const char *channel, const char *name, const char *statement)
-{
-	PGconn	   *conn = PQconnectdb("");
-	char		listen[64];
-
-	snprintf(listen, sizeof(listen), "LISTEN %s", channel);
-	if (PQstatus(conn) != CONNECTION_OK ||
-		PQresultStatus(PQexec(conn, listen)) != PGRES_COMMAND_OK ||
-		PQresultStatus(PQprepare(conn, name, statement, 0, NULL)) != PGRES_COMMAND_OK)
+	if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
 	{
 		fprintf(stderr, "%s", PQerrorMessage(conn));
 		exit(1);
 	}
-	return conn;
+	PQclear(result);
 }
 
 static void
-run(PGconn *conn, const char *name)
+wait_for_news(PGconn *conn)
 {
-	PGresult   *res = PQexecPrepared(conn, name, 0, NULL, NULL, NULL, 0);
-
-	if (PQresultStatus(res) != PGRES_TUPLES_OK)
-	{
-		fprintf(stderr, "%s", PQerrorMessage(conn));
-		exit(1);
-	}
-	PQclear(res);
-}
-
-/* sleeps until somebody notifies */
-static void
-wait_for_notify(PGconn *conn)
-{
+	int			notified = 0;
 	PGnotify   *notify;
-	int			found = 0;
 
 	for (;;)
 	{
+		struct pollfd fd = {.fd = PQsocket(conn), .events = POLLIN};
+
 		while ((notify = PQnotifies(conn)) != NULL)
 		{
+			notified = 1;
 			PQfreemem(notify);
-			found = 1;
 		}
-		if (found)
+		if (notified)
 			return;
-
-		struct pollfd fd = {PQsocket(conn), POLLIN, 0};
-
 		poll(&fd, 1, -1);
 		if (!PQconsumeInput(conn))
+		{
+			fprintf(stderr, "%s", PQerrorMessage(conn));
 			exit(1);
+		}
 	}
 }
 
 int
 main(int argc, char **argv)
 {
-	double		pause = 1000.0 / atof(argv[1]);
-	int			count = atof(argv[1]) * atof(argv[2]);
-	PGconn	   *conn;
-	double		due;
+	PGconn	   *conn = PQconnectdb(argc > 1 ? argv[1] : "");
 
-	if (fork() == 0)
+	if (PQstatus(conn) != CONNECTION_OK)
 	{
-		prctl(PR_SET_PDEATHSIG, SIGTERM);
-		conn = connect_and_listen("appended", "apply", "SELECT poll(), pg_notify('applied', '')");
-		for (;;)
-		{
-			wait_for_notify(conn);
-			run(conn, "apply");
-		}
+		fprintf(stderr, "%s", PQerrorMessage(conn));
+		return 1;
 	}
-
-	conn = connect_and_listen("applied", "append",
-							  "SELECT cqrs_emit('counter-' || floor(random() * 100)::int, 'Counted'), pg_notify('appended', '')");
-	usleep(300 * 1000);			/* the other process connects */
-	due = now_ms();
-	for (int i = 0; i < count; i++)
+	check(conn, PQexec(conn, "SET synchronous_commit = off; SET plan_cache_mode = force_generic_plan"));
+	check(conn, PQexec(conn, "LISTEN events"));
+	check(conn, PQprepare(conn, "apply", "SELECT poll()", 0, NULL));
+	for (;;)
 	{
-		double		start;
-
-		if (due > now_ms())
-			usleep((due - now_ms()) * 1000);
-		start = now_ms();
-		run(conn, "append");
-		wait_for_notify(conn);
-		printf("%.4f\n", now_ms() - start);
-		due += pause;
+		check(conn, PQexecPrepared(conn, "apply", 0, NULL, NULL, NULL, 0));
+		wait_for_news(conn);
 	}
-	return 0;
 }

@@ -39,6 +39,14 @@ release_of_major() {
 	esac
 }
 
+# The major that this Debian carries; nothing when it carries none of ours.
+major_of_this_release() {
+	local major
+	for major in $MAJORS; do
+		[[ $(release_of_major "$major") != "$(this_release)" ]] || echo "$major"
+	done
+}
+
 this_release() {
 	(. /etc/os-release && printf '%s\n' "${VERSION_CODENAME:-unknown}")
 }

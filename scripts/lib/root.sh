@@ -79,8 +79,29 @@ cached_root() {
 	printf '%s\n' "$root"
 }
 
+# older_in MAJOR WORK ROOT CHECKOUT: copies the PostgreSQL of this Debian to WORK/older,
+# with cqrs installed in it, so that a test in ROOT can upgrade from it.  Libraries
+# that the root does not have come along.
+older_in() {
+	local major=$1 older=$2/older root=$3 checkout=$4 lib=usr/lib/postgresql/$1 share=usr/share/postgresql/$1
+	[[ -x /$lib/bin/postgres && -x /$lib/bin/pg_config ]] || return 0
+	mkdir -p "$older/$lib" "$older/${share%/*}"
+	tar -C "/$lib" --exclude=./lib/bitcode --exclude=./lib/llvmjit.so -cf - . | tar -C "$older/$lib" -xf -
+	cp -a "/$share" "$older/$share"
+	ldd "/$lib"/bin/{postgres,pg_ctl,pg_dump,psql} | awk '$3 ~ "^/" { print $3 }' | sort -u |
+		while IFS= read -r library; do
+			[[ -e $root$library ]] || cp -L "$library" "$older/$lib/lib/"
+		done
+	copy_tree "$checkout" "$2/older.src"
+	make -s -C "$2/older.src" PG_CONFIG="/$lib/bin/pg_config" install DESTDIR="$older" >"$2/older.log" 2>&1 ||
+		{ tail -n 20 "$2/older.log" >&2; die "could not build for PostgreSQL $major"; }
+	rm -rf "$2/older.src"
+	chmod -R a+rX "$older"
+}
+
 # test_in_root MAJOR CHECKOUT WORK ARGUMENTS: runs CHECKOUT's scripts/test with
-# these arguments in the root of that major; WORK is its /var/tmp.
+# these arguments in the root of that major; WORK is its /var/tmp.  OLDER is a
+# major of this Debian that it can be upgraded from, or empty.
 test_in_root() {
 	local major=$1 checkout=$2 work=$3 root
 	shift 3
@@ -89,8 +110,11 @@ test_in_root() {
 	mkdir -p "$work"
 	chmod 1777 "$work"
 	[[ ! -e ${NODE_MODULES:-} ]] || cp -r "$NODE_MODULES" "$work/node_modules"
+	if [[ $OLDER ]]; then
+		older_in "$OLDER" "$work" "$root" "$checkout"
+	fi
 
-	unshare -m -p -f --kill-child --propagation private bash -euc '
+	OLDER=$OLDER unshare -m -p -f --kill-child --propagation private bash -euc '
 		root=$1 checkout=$2 work=$3
 		shift 3
 		mount --bind "$root" "$root"
@@ -104,6 +128,7 @@ test_in_root() {
 		mount -t proc proc "$root/proc"
 		exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 			HOME=/tmp CQRS_TEST_OUTSIDE="$work" CQRS_NODE_MODULES=/var/tmp/node_modules \
+			${OLDER:+"CQRS_TEST_OLDER=/var/tmp/older/usr/lib/postgresql/$OLDER"} \
 			${CQRS_TEST_SECONDS:+"CQRS_TEST_SECONDS=$CQRS_TEST_SECONDS"} bash /mnt/scripts/test "$@"
 	' test_in_root "$root" "$checkout" "$work" "$@" </dev/null
 }

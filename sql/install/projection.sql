@@ -265,6 +265,12 @@ COMMENT ON FUNCTION cqrs.behind(text) IS
 	'How many committed events a durable reader of the log has before it, and the age of the oldest one';
 REVOKE ALL ON FUNCTION cqrs.behind(text) FROM PUBLIC;
 
+CREATE FUNCTION cqrs.open_appender() RETURNS integer
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cqrs_open_appender';
+COMMENT ON FUNCTION cqrs.open_appender() IS
+	'Process id of the session whose open transaction is the oldest that has appended events';
+REVOKE ALL ON FUNCTION cqrs.open_appender() FROM PUBLIC;
+
 -- How far a cursor has come, by positions of the log, of which some are holes.
 CREATE FUNCTION cqrs.read_progress(cursor_name text, OUT events_done bigint, OUT events_total bigint)
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cqrs_read_progress';
@@ -275,7 +281,9 @@ REVOKE ALL ON FUNCTION cqrs.read_progress(text) FROM PUBLIC;
 CREATE VIEW cqrs.projection_status AS
 	SELECT p.name AS projection,
 		   p.state,
-		   w.state AS worker,
+		   CASE WHEN p.state OPERATOR(pg_catalog.=) 'running' AND p.mode OPERATOR(pg_catalog.=) 'async'
+				 AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname::pg_catalog.text OPERATOR(pg_catalog.=) p.owner)
+				THEN 'owner does not exist' ELSE w.state END AS worker,
 		   CASE WHEN p.mode OPERATOR(pg_catalog.=) 'inline' AND p.state OPERATOR(pg_catalog.=) 'running' THEN 0
 				ELSE b.events END AS events_behind,
 		   CASE WHEN p.mode OPERATOR(pg_catalog.=) 'inline' AND p.state OPERATOR(pg_catalog.=) 'running' THEN 0
@@ -287,7 +295,9 @@ CREATE VIEW cqrs.projection_status AS
 		   p.live_build,
 		   p.next_build,
 		   g.progress,
-		   (pg_catalog.pg_blocking_pids(w.pid))[1] AS blocked_by_pid,
+		   COALESCE((pg_catalog.pg_blocking_pids(w.pid))[1],
+					CASE WHEN p.state OPERATOR(pg_catalog.=) 'running' AND p.mode OPERATOR(pg_catalog.=) 'async'
+						 THEN (SELECT cqrs.open_appender()) END) AS blocked_by_pid,
 		   p.last_error_at,
 		   p.last_error
 	  FROM cqrs.projection p

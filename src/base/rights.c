@@ -87,7 +87,7 @@ static const Right rights[] = {
 		WATCH_VIEW, "cqrs.command_stats", "cqrs.query_stats", "cqrs.read_stats()",
 		"cqrs.projection_status", "cqrs.behind()", "cqrs.read_progress()", "cqrs.build_progress",
 		"cqrs.projection_parked", "cqrs_diagram()",
-		"cqrs.read_work()", "cqrs.read_workers()"
+		"cqrs.read_work()", "cqrs.read_workers()", "cqrs.open_appender()"
 	}},
 };
 

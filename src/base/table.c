@@ -39,6 +39,7 @@
 #include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "base/extension.h"
 #include "base/table.h"
 
 /*
@@ -83,6 +84,7 @@ cqrs_table_oid(const char *name)
 	uint64		generation = known_generation;
 	Oid			oid;
 
+	cqrs_extension_require();
 	for (int i = 0; i < n_known; i++)
 		if (strcmp(known[i].name, name) == 0)
 			return known[i].oid;

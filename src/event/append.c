@@ -39,6 +39,7 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/names.h"
+#include "base/stop_point.h"
 #include "base/table.h"
 #include "event/after.h"
 #include "event/append.h"
@@ -97,6 +98,7 @@ cqrs_append_events(const CqrsAppend *append)
 	common.recorded_at = GetCurrentTimestamp();
 	insert_events(append, &common, schema_versions, last_version);
 	cqrs_token_note(common.xid);
+	CQRS_STOP_POINT("events-appended");
 
 	/* the next append may be in the same statement, and must see this one */
 	CommandCounterIncrement();

@@ -52,7 +52,9 @@
 #include "event/incarnation.h"
 #include "event/late.h"
 #include "event/log.h"
+#include "event/range.h"
 #include "event/reader.h"
+#include "event/recent.h"
 
 typedef enum ReaderPhase
 {
@@ -80,8 +82,10 @@ struct CqrsReader
 	Relation	position_index;
 	Relation	xid_index;
 	TupleTableSlot *slot;
-	IndexScanDesc scan;			/* phases RANGE and OWN */
+	CqrsRange  *range;			/* phase RANGE */
+	IndexScanDesc scan;			/* phase OWN */
 	CqrsLate   *late;			/* phase LATE */
+	bool		may_share;		/* may it read what another reader has kept? */
 	MemoryContext context;
 };
 
@@ -95,8 +99,7 @@ static bool take_target(CqrsReader *reader);
 static void begin_late(CqrsReader *reader);
 static void begin_range(CqrsReader *reader);
 static void begin_own(CqrsReader *reader);
-static TupleTableSlot *next_in_scan(CqrsReader *reader);
-static bool belongs_to_step(CqrsCursor *cursor, TupleTableSlot *slot);
+static TupleTableSlot *next_own(CqrsReader *reader);
 static int64 last_of_step(CqrsReader *reader);
 static void stop_scans(CqrsReader *reader);
 
@@ -136,13 +139,13 @@ cqrs_reader_next(CqrsReader *reader)
 				break;
 
 			case READER_RANGE:
-				slot = next_in_scan(reader);
+				slot = cqrs_range_next(reader->range, reader->slot);
 				if (slot == NULL)
 					end_step(reader);
 				break;
 
 			case READER_OWN:
-				slot = next_in_scan(reader);
+				slot = next_own(reader);
 				if (slot == NULL)
 					reader->phase = READER_END;
 				break;
@@ -229,6 +232,7 @@ open_reader(const char *cursor, bool with_own, ItemPointer hint, bool lock)
 	reader->name = pstrdup(cursor);
 	reader->with_own = with_own;
 	reader->hint = hint;
+	reader->may_share = lock;
 	if (lock)
 		lock_cursor(reader);
 	else if (!cqrs_cursor_read(cursor, &reader->cursor))
@@ -342,6 +346,13 @@ take_target(CqrsReader *reader)
 {
 	CqrsCursor *cursor = &reader->cursor;
 
+	/* a step that another reader has been through; it says nothing about now */
+	if (reader->may_share && cqrs_recent_target(cursor, &cursor->target))
+	{
+		cursor->position = 0;
+		return true;
+	}
+
 	/* two steps without an event: whoever is busy, it is not with the log */
 	if (reader->fruitless)
 		return false;
@@ -378,19 +389,11 @@ begin_late(CqrsReader *reader)
 static void
 begin_range(CqrsReader *reader)
 {
-	ScanKeyData keys[2];
-	CqrsCursor *cursor = &reader->cursor;
-
 	cqrs_late_end(reader->late);
 	reader->late = NULL;
-
-	ScanKeyInit(&keys[0], 1, BTGreaterStrategyNumber, F_INT8GT,
-				Int64GetDatum(Max(cursor->position, cursor->done.floor)));
-	ScanKeyInit(&keys[1], 1, BTLessEqualStrategyNumber, F_INT8LE,
-				Int64GetDatum(last_of_step(reader)));
-	reader->scan = cqrs_index_beginscan(reader->event, reader->position_index,
-										reader->snapshot, 2);
-	index_rescan(reader->scan, keys, 2, NULL, 0);
+	reader->range = cqrs_range_begin(reader->event, reader->position_index, reader->snapshot,
+									 &reader->cursor, last_of_step(reader),
+									 reader->may_share && reader->limit == NULL);
 	reader->phase = READER_RANGE;
 }
 
@@ -423,50 +426,21 @@ begin_own(CqrsReader *reader)
 }
 
 /*
- * The next event of the range of positions, or of our own transaction.
+ * The next event of our own transaction.
  */
 static TupleTableSlot *
-next_in_scan(CqrsReader *reader)
+next_own(CqrsReader *reader)
 {
-	CqrsCursor *cursor = &reader->cursor;
-	TupleTableSlot *slot = reader->slot;
 	bool		isnull;
 
-	while (index_getnext_slot(reader->scan, ForwardScanDirection, slot))
+	if (!index_getnext_slot(reader->scan, ForwardScanDirection, reader->slot))
 	{
-		if (reader->phase == READER_OWN)
-		{
-			cursor->own_position = DatumGetInt64(slot_getattr(slot, EVENT_POSITION, &isnull));
-			return slot;
-		}
-		if (belongs_to_step(cursor, slot))
-			return slot;
-		CHECK_FOR_INTERRUPTS();
+		stop_scans(reader);
+		return NULL;
 	}
-	stop_scans(reader);
-	return NULL;
-}
-
-/*
- * Is this event, from the range of positions, new in the cursor's step?  Then
- * the cursor moves there.
- */
-static bool
-belongs_to_step(CqrsCursor *cursor, TupleTableSlot *slot)
-{
-	FullTransactionId xid;
-	int64		position;
-
-	slot_getsomeattrs(slot, EVENT_XID);
-	xid = DatumGetFullTransactionId(slot->tts_values[EVENT_XID - 1]);
-	position = DatumGetInt64(slot->tts_values[EVENT_POSITION - 1]);
-
-	if (!cqrs_snapshot_shows(cursor->target.snapshot, xid) ||
-		cqrs_snapshot_shows(cursor->done.snapshot, xid) ||
-		(FullTransactionIdEquals(xid, cursor->own_xid) && position <= cursor->own_position))
-		return false;
-	cursor->position = position;
-	return true;
+	reader->cursor.own_position =
+		DatumGetInt64(slot_getattr(reader->slot, EVENT_POSITION, &isnull));
+	return reader->slot;
 }
 
 /*
@@ -484,6 +458,9 @@ stop_scans(CqrsReader *reader)
 	if (reader->scan)
 		index_endscan(reader->scan);
 	reader->scan = NULL;
+	if (reader->range)
+		cqrs_range_end(reader->range);
+	reader->range = NULL;
 	if (reader->late)
 		cqrs_late_end(reader->late);
 	reader->late = NULL;

@@ -27,6 +27,7 @@
 
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/stop_point.h"
 #include "event/cursor.h"
 #include "event/log.h"
 #include "event/reader.h"
@@ -37,6 +38,7 @@
 #include "projection/build_row.h"
 #include "projection/park.h"
 #include "projection/registry.h"
+#include "stats/applied.h"
 
 /* look at the clock after so many events */
 #define CLOCK_EVERY 64
@@ -60,6 +62,8 @@ typedef struct Run
 	TimestampTz deadline;
 	int64		seen;			/* events that there is a rule for */
 	int64		held;			/* of them, parked behind another one */
+	int64		skipped;		/* events that there is no rule for */
+	bool		is_full;
 	bool		exhausted;
 	char	   *last_error;		/* NULL: none */
 	bool		stopped;
@@ -82,6 +86,7 @@ static void apply_batch(Run *run);
 static void get_build(void *arg);
 static void try_batch(void *arg);
 static void feed_batch(CqrsBuild *build, void *arg);
+static bool feed_event(Run *run, TupleTableSlot *event);
 static bool wanted(CqrsBuild *build, TupleTableSlot *event);
 static bool batch_is_full(Run *run);
 static void apply_by_halves(Run *run);
@@ -120,6 +125,7 @@ cqrs_projection_apply(const char *name, int64 max_events, bool with_own)
 	if (projection && projection->live_build != 0 && projection->state == CQRS_PROJECTION_RUNNING)
 	{
 		result = cqrs_build_apply_batch(projection, projection->live_build, &options);
+		cqrs_applied_note(name, result.applied);
 		if (projection->follower != 0 && result.status != CQRS_APPLY_NOT_RUNNING)
 			follow(projection, with_own);
 	}
@@ -259,7 +265,11 @@ try_batch(void *arg)
 								   &run->build->cursor_place);
 	cqrs_reader_set_limit(run->reader, run->limit);
 	cqrs_build_apply(run->build, feed_batch, run);
+	if (run->seen > 0)
+		CQRS_STOP_POINT("batch-applied");
 	cqrs_reader_save(run->reader);
+	if (run->seen > 0)
+		CQRS_STOP_POINT("batch-saved");
 	cqrs_reader_close(run->reader);
 }
 
@@ -269,7 +279,7 @@ feed_batch(CqrsBuild *build, void *arg)
 	Run		   *run = (Run *) arg;
 	TupleTableSlot *event;
 
-	while (!batch_is_full(run))
+	while (run->seen < run->max_events && !run->is_full)
 	{
 		event = cqrs_reader_next(run->reader);
 		if (event == NULL)
@@ -277,18 +287,41 @@ feed_batch(CqrsBuild *build, void *arg)
 			run->exhausted = true;
 			break;
 		}
-		if (!wanted(build, event))
-			continue;
-
-		run->seen++;
-		if (run->parked && cqrs_parked_has(run->parked, event))
-		{
-			cqrs_parked_insert(build, event, NULL, NULL);
-			run->held++;
-		}
-		else
-			cqrs_engine_apply(build->engine, event);
+		if (!feed_event(run, event))
+			run->skipped++;
+		if ((run->seen + run->skipped) % CLOCK_EVERY == 0)
+			run->is_full = batch_is_full(run);
 	}
+	if (run->seen > 0)
+		CQRS_STOP_POINT("batch-read");
+}
+
+/*
+ * False when there is no rule for it.  It counts as seen before it is applied:
+ * should that fail, it is among those to be read again.
+ */
+static bool
+feed_event(Run *run, TupleTableSlot *event)
+{
+	CqrsBuild  *build = run->build;
+
+	if (run->parked)
+	{
+		if (!wanted(build, event))
+			return false;
+		if (cqrs_parked_has(run->parked, event))
+		{
+			run->seen++;
+			run->held++;
+			cqrs_parked_insert(build, event, NULL, NULL);
+			return true;
+		}
+	}
+	run->seen++;
+	if (cqrs_engine_apply(build->engine, event))
+		return true;
+	run->seen--;
+	return false;
 }
 
 static bool
@@ -301,15 +334,12 @@ wanted(CqrsBuild *build, TupleTableSlot *event)
 }
 
 /*
- * By count, by bytes, by time.
+ * By bytes, by time.  Events that no rule wants take time, too: when it is over
+ * the cursor is saved behind them.
  */
 static bool
 batch_is_full(Run *run)
 {
-	if (run->seen >= run->max_events)
-		return true;
-	if (run->seen == 0 || run->seen % CLOCK_EVERY != 0)
-		return false;
 	return cqrs_engine_memory(run->build->engine) > (Size) cqrs_batch_max_bytes * 1024 ||
 		GetCurrentTimestamp() > run->deadline;
 }

@@ -43,6 +43,9 @@
 
 static HTAB *builds = NULL;
 
+/* has one of them become stale since we looked? */
+static bool any_stale = false;
+
 /* the registries whose change makes engines stale */
 static Oid	rule_table = InvalidOid;
 static Oid	build_table = InvalidOid;
@@ -52,6 +55,7 @@ static CqrsBuild *find_entry(const char *name);
 static Oid	find_schema(const CqrsProjection *projection, const char *name, Oid role);
 static void make_engine(CqrsBuild *build, const CqrsProjection *projection);
 static void drop_engine(CqrsBuild *build);
+static void drop_stale_engines(void);
 static void find_constraints(CqrsBuild *build);
 static void registry_changed(Datum arg, Oid relid);
 static void constraint_changed(Datum arg, int cacheid, uint32 hashvalue);
@@ -103,6 +107,7 @@ cqrs_build_get(const CqrsProjection *projection, int32 number)
 	CqrsBuild  *build = find_entry(name);
 
 	cqrs_build_require_idle(projection->name);
+	drop_stale_engines();
 	cqrs_build_clean(build);
 	strlcpy(build->projection, projection->name, NAMEDATALEN);
 	build->number = number;
@@ -286,6 +291,34 @@ drop_engine(CqrsBuild *build)
 	cqrs_engine_destroy(engine);
 }
 
+/*
+ * When the registries have changed, no engine is used again as it is.  Those of
+ * builds that are gone would never be looked at again: so all go now.
+ */
+static void
+drop_stale_engines(void)
+{
+	HASH_SEQ_STATUS status;
+	CqrsBuild  *build;
+
+	if (!any_stale)
+		return;
+	any_stale = false;
+	hash_seq_init(&status, builds);
+	while ((build = hash_seq_search(&status)) != NULL)
+	{
+		if (!build->stale || build->engine == NULL)
+			continue;
+		if (build->busy)
+			any_stale = true;
+		else
+		{
+			drop_engine(build);
+			build->dirty = false;
+		}
+	}
+}
+
 static void
 find_constraints(CqrsBuild *build)
 {
@@ -328,6 +361,7 @@ registry_changed(Datum arg, Oid relid)
 	hash_seq_init(&status, builds);
 	while ((build = hash_seq_search(&status)) != NULL)
 		build->stale = true;
+	any_stale = true;
 }
 
 static void

@@ -21,6 +21,7 @@
 
 #include "base/args.h"
 #include "base/compat.h"
+#include "event/recent.h"
 #include "projection/apply.h"
 #include "projection/registry.h"
 #include "projection/upkeep.h"
@@ -32,6 +33,9 @@ PG_FUNCTION_INFO_V1(cqrs_catch_up);
 
 static bool is_running(const CqrsProjection *projection);
 static int64 catch_up(const char *name, int64 *budget);
+static int64 catch_up_together(List *names, int64 *budget);
+static pg_noinline List *running_of(List *names);
+static void take_turns(List *left, int64 *budget, int64 *applied);
 static int64 look_after_others(const char *name, int64 *budget);
 static bool sleep_until(TimestampTz moment, TimestampTz patience);
 
@@ -46,6 +50,7 @@ cqrs_catch_up(PG_FUNCTION_ARGS)
 	char	   *name = cqrs_arg_string_or_null(fcinfo, 0);
 	int64		budget = PG_ARGISNULL(1) ? PG_INT64_MAX : PG_GETARG_INT64(1);
 	int64		applied = 0;
+	List	   *names;
 	ListCell   *lc;
 
 	if (budget < 0)
@@ -68,15 +73,13 @@ cqrs_catch_up(PG_FUNCTION_ARGS)
 		PG_RETURN_INT64(applied);
 	}
 
-	foreach(lc, cqrs_projection_to_catch_up())
+	names = cqrs_projection_to_catch_up();
+	applied = catch_up_together(names, &budget);
+	foreach(lc, names)
 	{
 		CqrsProjection *projection = cqrs_projection_find(lfirst(lc));
 
-		if (projection == NULL || !cqrs_projection_is_mine(projection))
-			continue;
-		if (projection->state == CQRS_PROJECTION_RUNNING && !projection->is_inline)
-			applied += catch_up(projection->name, &budget);
-		if (projection->has_others)
+		if (projection && cqrs_projection_is_mine(projection) && projection->has_others)
 			applied += look_after_others(projection->name, &budget);
 	}
 	PG_RETURN_INT64(applied);
@@ -128,6 +131,69 @@ catch_up(const char *name, int64 *budget)
 		*budget -= result.applied + result.parked;
 	}
 	return applied;
+}
+
+/*
+ * The same for several projections, in the order of their names: a batch of each,
+ * again and again, so that events are read once for all of them.
+ */
+static int64
+catch_up_together(List *names, int64 *budget)
+{
+	List	   *running = running_of(names);
+	int64		applied = 0;
+
+	if (list_length(running) == 1)
+		return catch_up(linitial(running), budget);
+	cqrs_recent_keep(true);
+	PG_TRY();
+	{
+		take_turns(running, budget, &applied);
+	}
+	PG_FINALLY();
+	{
+		cqrs_recent_keep(false);
+	}
+	PG_END_TRY();
+	return applied;
+}
+
+static pg_noinline List *
+running_of(List *names)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		CqrsProjection *projection = cqrs_projection_find(lfirst(lc));
+
+		if (projection && cqrs_projection_is_mine(projection) &&
+			projection->state == CQRS_PROJECTION_RUNNING && !projection->is_inline)
+			result = lappend(result, projection->name);
+	}
+	return result;
+}
+
+static void
+take_turns(List *left, int64 *budget, int64 *applied)
+{
+	ListCell   *lc;
+
+	while (left != NIL && *budget > 0)
+		foreach(lc, left)
+		{
+			CqrsApplyResult result;
+
+			CHECK_FOR_INTERRUPTS();
+			if (*budget <= 0)
+				break;
+			result = cqrs_projection_apply(lfirst(lc), *budget, true);
+			*applied += result.applied;
+			*budget -= result.applied + result.parked;
+			if (result.status != CQRS_APPLY_MORE)
+				left = foreach_delete_current(left, lc);
+		}
 }
 
 /*

@@ -97,7 +97,7 @@ cqrs_engine_wants(CqrsEngine *engine, const char *type, int len)
 	return cqrs_dispatch_find(engine->dispatch, type, len)->count > 0;
 }
 
-void
+bool
 cqrs_engine_apply(CqrsEngine *engine, TupleTableSlot *slot)
 {
 	ErrorContextCallback callback;
@@ -108,7 +108,7 @@ cqrs_engine_apply(CqrsEngine *engine, TupleTableSlot *slot)
 										  VARSIZE_ANY_EXHDR(type));
 
 	if (set->count == 0)
-		return;
+		return false;
 
 	callback.callback = cqrs_rule_error_context;
 	callback.previous = error_context_stack;
@@ -125,6 +125,7 @@ cqrs_engine_apply(CqrsEngine *engine, TupleTableSlot *slot)
 	MemoryContextSwitchTo(before);
 	MemoryContextReset(engine->event_context);
 	error_context_stack = callback.previous;
+	return true;
 }
 
 void

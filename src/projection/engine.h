@@ -79,9 +79,10 @@ extern PGDLLEXPORT bool cqrs_engine_wants(CqrsEngine *engine, const char *type, 
 
 /*
  * Applies the rules to one event, a row of cqrs.event (see event/log.h).  The
- * slot is read only until the function returns.
+ * slot is read only until the function returns.  False when there is no rule
+ * for it.
  */
-extern PGDLLEXPORT void cqrs_engine_apply(CqrsEngine *engine, TupleTableSlot *event);
+extern PGDLLEXPORT bool cqrs_engine_apply(CqrsEngine *engine, TupleTableSlot *event);
 
 /*
  * Does all work that has been deferred, batch rules included.

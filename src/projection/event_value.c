@@ -30,6 +30,7 @@
 
 #include "base/compat.h"
 #include "event/log.h"
+#include "event/recent.h"
 #include "projection/rule.h"
 
 /*
@@ -57,6 +58,7 @@ static Datum populate_value(CqrsEventRow *event, CqrsField *field, bool *isnull)
 void
 cqrs_field_init(CqrsField *field)
 {
+	field->kept_as = -1;
 	if (field->kind == FIELD_COLUMN || field->kind == FIELD_STREAM_ID)
 		return;
 
@@ -95,6 +97,10 @@ cqrs_field_init(CqrsField *field)
 		init_populate(field);
 	else
 		init_input(field);
+	if (field->typmod < 0 &&
+		(field->kind == FIELD_INTEGER || field->kind == FIELD_NUMERIC ||
+		 field->kind == FIELD_TEXT || field->kind == FIELD_BOOLEAN))
+		field->kept_as = cqrs_recent_value_id(field->name, field->name_length, field->type);
 }
 
 /*
@@ -225,26 +231,36 @@ column_value(CqrsEventRow *event, CqrsField *field, bool *isnull)
 }
 
 /*
- * Value of a payload field of a scalar type that is not a domain.
+ * Value of a payload field of a scalar type that is not a domain.  Another
+ * projection may have wanted it before.
  */
 static Datum
 payload_value(CqrsEventRow *event, CqrsField *field, bool *isnull)
 {
-	Jsonb	   *data = cqrs_event_data(event);
+	CqrsRecentValue *kept = cqrs_recent_value(event->slot, field->kept_as);
+	Jsonb	   *data;
 	JsonbValue	json;
-	Datum		value;
+	Datum		value = (Datum) 0;
 
-	*isnull = true;
-	if (!JB_ROOT_IS_OBJECT(data) ||
+	if (kept && kept->state != CQRS_RECENT_UNKNOWN)
+	{
+		*isnull = (kept->state == CQRS_RECENT_NULL);
+		return kept->value;
+	}
+
+	data = cqrs_event_data(event);
+	*isnull = !JB_ROOT_IS_OBJECT(data) ||
 		getKeyJsonValueFromContainer(&data->root, field->name, field->name_length,
 									 &json) == NULL ||
-		json.type == jbvNull)
-		return (Datum) 0;
-
-	*isnull = false;
-	if (plain_value(field, &json, &value))
-		return value;
-	return input_value(field, &json);
+		json.type == jbvNull;
+	if (!*isnull && !plain_value(field, &json, &value))
+		return input_value(field, &json);
+	if (kept)
+	{
+		kept->state = *isnull ? CQRS_RECENT_NULL : CQRS_RECENT_KNOWN;
+		kept->value = *isnull || field->typbyval ? value : cqrs_recent_copy(value);
+	}
+	return value;
 }
 
 /*

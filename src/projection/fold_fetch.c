@@ -27,6 +27,7 @@
 #include "access/stratnum.h"
 #include "access/tableam.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
@@ -80,6 +81,7 @@ probe(CqrsFoldTable *table, CqrsFoldRow **rows, int n, CqrsFoldRow **found)
 	CqrsFoldOpen *open = table->open;
 	ScanKeyData keys[INDEX_MAX_KEYS];
 	IndexScanDesc scan;
+	BlockNumber blocks = RelationGetNumberOfBlocks(open->rel);
 	int			nfound = 0;
 
 	begin_keys(table, keys);
@@ -89,6 +91,12 @@ probe(CqrsFoldTable *table, CqrsFoldRow **rows, int n, CqrsFoldRow **found)
 		CqrsFoldRow *row = rows[i];
 
 		CHECK_FOR_INTERRUPTS();
+		if (cqrs_fold_place_recall(table, row, blocks))
+		{
+			found[nfound++] = row;
+			row->fetched = true;
+			continue;
+		}
 		for (int k = 0; k < table->nkeys; k++)
 			keys[k].sk_argument = row->values[table->keys[k].attno - 1];
 		if (probe_one(table, scan, keys, row))

@@ -25,7 +25,6 @@
 
 static uint32 hash_key(CqrsFoldTable *table, const Datum *key);
 static uint32 mix_word(uint64 word);
-static bool same_key(CqrsFoldTable *table, CqrsFoldRow *row, const Datum *key);
 static CqrsFoldRow *new_row(CqrsFoldTable *table, uint32 hash, const Datum *key);
 static void enlarge(CqrsFoldTable *table);
 static int	compare_column(CqrsFoldKey *key, Datum a, Datum b);
@@ -64,7 +63,7 @@ cqrs_fold_row_get(CqrsFoldTable *table, const Datum *key)
 	if (table->nrows * 2 >= table->rows_allocated)
 		enlarge(table);
 	for (i = hash & table->mask; (row = table->places[i]) != NULL; i = (i + 1) & table->mask)
-		if (row->hash == hash && same_key(table, row, key))
+		if (row->hash == hash && cqrs_fold_row_has_key(table, row, key))
 			return row;
 
 	row = new_row(table, hash, key);
@@ -222,8 +221,8 @@ mix_word(uint64 word)
 	return (uint32) (word ^ (word >> 31));
 }
 
-static bool
-same_key(CqrsFoldTable *table, CqrsFoldRow *row, const Datum *key)
+bool
+cqrs_fold_row_has_key(CqrsFoldTable *table, CqrsFoldRow *row, const Datum *key)
 {
 	for (int i = 0; i < table->nkeys; i++)
 	{

@@ -124,6 +124,8 @@ struct CqrsFoldTable
 	int			nfetched;		/* the first so many have been fetched */
 	bool		used;			/* by an operation that is queued? */
 
+	struct CqrsFoldPlace *last_places;	/* where rows were written; NULL: none yet */
+
 	struct CqrsFoldOpen *open;	/* while the table is open; else NULL */
 };
 
@@ -200,7 +202,13 @@ extern void cqrs_fold_row_load(CqrsFoldTable *table, CqrsFoldRow *row, TupleTabl
 extern void cqrs_fold_row_store(CqrsFoldTable *table, CqrsFoldRow *row,
 								const Datum *values, const bool *isnull,
 								const AttrNumber *columns, int n);
+extern bool cqrs_fold_row_has_key(CqrsFoldTable *table, CqrsFoldRow *row, const Datum *key);
 extern void cqrs_fold_row_delete(CqrsFoldRow *row);
+
+/* fold_place.c */
+typedef struct CqrsFoldPlace CqrsFoldPlace;
+extern void cqrs_fold_place_remember(CqrsFoldTable *table, const CqrsFoldRow *row, ItemPointer tid);
+extern bool cqrs_fold_place_recall(CqrsFoldTable *table, CqrsFoldRow *row, BlockNumber blocks);
 
 /* fold_fetch.c */
 extern void cqrs_fold_fetch(CqrsFoldTable *table);

@@ -41,6 +41,7 @@ static void update_row(CqrsFoldTable *table, CqrsFoldRow *row);
 static void delete_row(CqrsFoldTable *table, CqrsFoldRow *row);
 static void insert_rows(CqrsFoldTable *table);
 static void insert_chunk(CqrsFoldTable *table, TupleTableSlot **slots, int n);
+static void remember_all(CqrsFoldTable *table, CqrsFoldRow **rows, TupleTableSlot **slots, int n);
 static void check_result(CqrsFoldTable *table, TM_Result result);
 
 /*
@@ -143,6 +144,7 @@ cqrs_fold_write_through(CqrsFoldTable *table, CqrsFoldRow *row)
 		insert_chunk(table, &open->slot, 1);
 	}
 	row->tid = open->slot->tts_tid;
+	cqrs_fold_place_remember(table, row, &row->tid);
 	row->stored = true;
 	row->changed = false;
 	CommandCounterIncrement();
@@ -175,6 +177,7 @@ update_row(CqrsFoldTable *table, CqrsFoldRow *row)
 										 GetCurrentCommandId(true), GetActiveSnapshot(),
 										 &failure, &lockmode, &update_indexes));
 	open->wrote = true;
+	cqrs_fold_place_remember(table, row, &open->slot->tts_tid);
 	if (update_indexes)
 	{
 		list_free(cqrs_exec_insert_index_tuples(open->rri, open->slot, open->estate,
@@ -201,6 +204,7 @@ static void
 insert_rows(CqrsFoldTable *table)
 {
 	TupleTableSlot *slots[INSERT_CHUNK];
+	CqrsFoldRow *rows[INSERT_CHUNK];
 	int			made = 0;
 	int			n = 0;
 
@@ -212,17 +216,29 @@ insert_rows(CqrsFoldTable *table)
 			continue;
 		if (n == made)
 			slots[made++] = table_slot_create(table->open->rel, NULL);
+		rows[n] = row;
 		put_row(slots[n++], table, row);
 		if (n == INSERT_CHUNK)
 		{
 			insert_chunk(table, slots, n);
+			remember_all(table, rows, slots, n);
 			n = 0;
 		}
 	}
 	if (n > 0)
+	{
 		insert_chunk(table, slots, n);
+		remember_all(table, rows, slots, n);
+	}
 	for (int i = 0; i < made; i++)
 		ExecDropSingleTupleTableSlot(slots[i]);
+}
+
+static void
+remember_all(CqrsFoldTable *table, CqrsFoldRow **rows, TupleTableSlot **slots, int n)
+{
+	for (int i = 0; i < n; i++)
+		cqrs_fold_place_remember(table, rows[i], &slots[i]->tts_tid);
 }
 
 static void

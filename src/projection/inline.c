@@ -53,6 +53,7 @@
 #include "projection/build.h"
 #include "projection/inline.h"
 #include "projection/tables.h"
+#include "stats/applied.h"
 
 /* columns of cqrs.projection that are looked at here */
 enum
@@ -251,16 +252,19 @@ feed_range(CqrsBuild *build, void *arg)
 	Range	   *range = (Range *) arg;
 	CqrsPick   *pick = cqrs_pick_begin();
 	TupleTableSlot *event;
+	int64		count = 0;
 
 	cqrs_pick_own(pick, range->after_position, range->last_position);
 	while ((event = cqrs_pick_next(pick)) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
-		cqrs_engine_apply(build->engine, event);
+		if (cqrs_engine_apply(build->engine, event))
+			count++;
 		if (cqrs_engine_memory(build->engine) > (Size) cqrs_batch_max_bytes * 1024)
 			cqrs_engine_flush(build->engine);
 	}
 	cqrs_pick_end(pick);
+	cqrs_applied_note(build->projection, count);
 }
 
 /*

@@ -34,6 +34,7 @@
 #include "projection/build.h"
 #include "projection/park.h"
 #include "projection/registry.h"
+#include "stats/applied.h"
 
 PG_FUNCTION_INFO_V1(cqrs_retry_parked);
 PG_FUNCTION_INFO_V1(cqrs_discard_parked);
@@ -95,6 +96,7 @@ cqrs_retry_parked(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(before);
 	MemoryContextDelete(chunk);
 
+	cqrs_applied_note(projection->name, applied);
 	if (retry.last_error)
 		cqrs_projection_set_error(projection->name, retry.last_error);
 	PG_RETURN_INT64(applied);

@@ -73,6 +73,7 @@ typedef struct CqrsField
 	Oid			collation;
 	int16		typlen;
 	bool		typbyval;
+	int			kept_as;		/* number of its value in events that are kept, or -1 */
 	FmgrInfo	function;		/* FIELD_INPUT, FIELD_POPULATE, typmods */
 	Oid			ioparam;
 	TupleDesc	record;			/* FIELD_POPULATE: one column */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * counters.c
- *		Counters of commands and queries, in shared memory.
+ *		Counters of commands, queries and projections, in shared memory.
  *
  * NOTES
  *		A hash table of fixed size, with linear probing.  Entries are added and
@@ -90,7 +90,7 @@ enum
 
 static Size counters_size(void);
 static void init_counters(void *address);
-static void make_key(Key *key, CqrsCountKind kind, const text *name);
+static void make_key(Key *key, CqrsCountKind kind, const char *name, int length);
 static Entry *find_entry(Counters *counters, const Key *key);
 static Entry *add_entry(Counters *counters, const Key *key);
 static void clear_entry(Entry *entry);
@@ -125,7 +125,7 @@ cqrs_count(CqrsCountKind kind, const text *name, CqrsCountResult result, int64 m
 
 	if (counters == NULL || VARSIZE_ANY_EXHDR(name) > CQRS_MAX_NAME)
 		return;
-	make_key(&key, kind, name);
+	make_key(&key, kind, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 
 	LWLockAcquire(part.lock, LW_SHARED);
 	entry = find_entry(counters, &key);
@@ -147,6 +147,72 @@ cqrs_count(CqrsCountKind kind, const text *name, CqrsCountResult result, int64 m
 			;
 	}
 	LWLockRelease(part.lock);
+}
+
+/*
+ * Sees to it that there is a counter, so that cqrs_counter_add() finds it.
+ * False when there cannot be one.
+ */
+bool
+cqrs_counter_prepare(CqrsCountKind kind, const char *name)
+{
+	Key			key;
+	Entry	   *entry;
+
+	if (part.address == NULL || strlen(name) > CQRS_MAX_NAME)
+		return false;
+	make_key(&key, kind, name, strlen(name));
+
+	LWLockAcquire(part.lock, LW_SHARED);
+	entry = find_entry(part.address, &key);
+	if (entry == NULL)
+	{
+		LWLockRelease(part.lock);
+		LWLockAcquire(part.lock, LW_EXCLUSIVE);
+		entry = find_entry(part.address, &key);
+		if (entry == NULL)
+			entry = add_entry(part.address, &key);
+	}
+	LWLockRelease(part.lock);
+	return entry != NULL;
+}
+
+/*
+ * Adds to a counter, if it is there.  Fit for the end of a transaction.
+ */
+void
+cqrs_counter_add(CqrsCountKind kind, const char *name, int64 n)
+{
+	Key			key;
+	Entry	   *entry;
+
+	make_key(&key, kind, name, strlen(name));
+	LWLockAcquire(part.lock, LW_SHARED);
+	entry = find_entry(part.address, &key);
+	if (entry)
+		pg_atomic_fetch_add_u64(&entry->results[CQRS_COUNT_ACCEPTED], n);
+	LWLockRelease(part.lock);
+}
+
+/*
+ * The value of a counter; -1 when nothing is counted at all.
+ */
+int64
+cqrs_counter_get(CqrsCountKind kind, const char *name)
+{
+	Key			key;
+	Entry	   *entry;
+	int64		result = 0;
+
+	if (part.address == NULL || strlen(name) > CQRS_MAX_NAME)
+		return -1;
+	make_key(&key, kind, name, strlen(name));
+	LWLockAcquire(part.lock, LW_SHARED);
+	entry = find_entry(part.address, &key);
+	if (entry)
+		result = pg_atomic_read_u64(&entry->results[CQRS_COUNT_ACCEPTED]);
+	LWLockRelease(part.lock);
+	return result;
 }
 
 /*
@@ -243,12 +309,12 @@ init_counters(void *address)
 }
 
 static void
-make_key(Key *key, CqrsCountKind kind, const text *name)
+make_key(Key *key, CqrsCountKind kind, const char *name, int length)
 {
 	memset(key, 0, sizeof(Key));
 	key->database = MyDatabaseId;
 	key->kind = kind;
-	memcpy(key->name, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	memcpy(key->name, name, length);
 }
 
 /*
@@ -286,7 +352,7 @@ add_entry(Counters *counters, const Key *key)
 	{
 		if (!counters->full_was_logged)
 			ereport(LOG,
-					(errmsg("cqrs counts no more commands and queries than %d", CAPACITY),
+					(errmsg("cqrs counts no more commands, queries and projections than %d", CAPACITY),
 					 errhint("Use cqrs_reset_stats() in databases where names have changed.")));
 		counters->full_was_logged = true;
 		return NULL;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * counters.h
- *		Counters of commands and queries, in shared memory.
+ *		Counters of commands, queries and projections, in shared memory.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -18,7 +18,8 @@
 typedef enum CqrsCountKind
 {
 	CQRS_COUNT_COMMAND = 'c',
-	CQRS_COUNT_QUERY = 'q'
+	CQRS_COUNT_QUERY = 'q',
+	CQRS_COUNT_PROJECTION = 'p' /* ACCEPTED: events applied */
 } CqrsCountKind;
 
 typedef enum CqrsCountResult
@@ -32,5 +33,8 @@ typedef enum CqrsCountResult
 extern void cqrs_counters_init(void);
 extern void cqrs_count(CqrsCountKind kind, const text *name, CqrsCountResult result,
 					   int64 microseconds);
+extern bool cqrs_counter_prepare(CqrsCountKind kind, const char *name);
+extern void cqrs_counter_add(CqrsCountKind kind, const char *name, int64 n);
+extern int64 cqrs_counter_get(CqrsCountKind kind, const char *name);
 
 #endif							/* CQRS_COUNTERS_H */

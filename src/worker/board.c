@@ -29,6 +29,7 @@
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "base/compat.h"
 #include "base/shmem.h"
@@ -93,6 +94,7 @@ cqrs_board_database(Oid oid, bool create)
 		database->needs_prune = false;
 		database->prune_at = 0;
 		database->prune_block = 0;
+		database->other_version = 0;
 		pg_atomic_write_u32(&database->armed, 0);
 		pg_atomic_write_u32(&database->sleepers, 0);
 		database->oid = oid;
@@ -146,6 +148,7 @@ cqrs_board_forget_database(Oid oid)
 	if (database)
 	{
 		database->n_pools = 0;
+		database->other_version = 0;
 		pg_atomic_write_u32(&database->armed, 0);
 		if (!busy)
 			database->oid = InvalidOid;
@@ -156,6 +159,21 @@ cqrs_board_forget_database(Oid oid)
 		cqrs_board_wake(database);
 		ConditionVariableBroadcast(&database->progress);
 	}
+}
+
+/*
+ * The extension there is of another version than the library: nobody works for
+ * it until the next scan.
+ */
+void
+cqrs_board_set_aside_database(Oid oid)
+{
+	CqrsBoardDatabase *database;
+
+	cqrs_board_forget_database(oid);
+	database = cqrs_board_database(oid, true);
+	if (database)
+		database->other_version = GetCurrentTimestamp();
 }
 
 /*

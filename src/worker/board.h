@@ -45,6 +45,7 @@ typedef struct CqrsBoardDatabase
 	bool		needs_prune;	/* are old rows of the ledger to be removed? */
 	TimestampTz prune_at;		/* when the next round of that begins */
 	BlockNumber prune_block;	/* the scanner's: where this round goes on */
+	TimestampTz other_version;	/* since when it is not served, as library and extension differ; 0: they agree */
 	pg_atomic_uint64 appended;	/* counts reasons to look for new events */
 	pg_atomic_uint32 definition;	/* counts changes of projections */
 	pg_atomic_uint32 scans;		/* counts scans that have ended */
@@ -98,8 +99,7 @@ typedef struct CqrsBoardTask
 	TimestampTz retry_at;		/* not before, unless the definition has changed */
 	uint32		retry_definition;
 	int			failures;		/* in a row */
-	int64		applied;		/* counters, since the server started */
-	int64		parked;
+	int64		parked;			/* counters, since the server started */
 	int64		batches;
 	int64		errors;
 } CqrsBoardTask;
@@ -166,6 +166,7 @@ extern void cqrs_board_unlock(void);
 extern CqrsBoardDatabase *cqrs_board_database(Oid oid, bool create);
 extern CqrsBoardDatabase *cqrs_board_my_database(void);
 extern void cqrs_board_forget_database(Oid oid);
+extern void cqrs_board_set_aside_database(Oid oid);
 extern void cqrs_board_announce(CqrsBoardDatabase *database);
 extern void cqrs_board_wake(CqrsBoardDatabase *database);
 extern void cqrs_board_wake_launcher(void);

@@ -37,6 +37,7 @@
 
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/stop_point.h"
 #include "worker/launcher.h"
 #include "worker/process.h"
 
@@ -141,6 +142,7 @@ cqrs_launcher_main(Datum main_arg)
 		prune_due = request_pruning(now);
 		/* what is not known gets no worker, so looking comes first */
 		scan_due = scan_databases(now);
+		CQRS_STOP_POINT("launcher-assigns");
 		deadline = cqrs_assign_workers(now);
 		deadline = Min(Min(deadline, scan_due), Min(next_poll, prune_due));
 		if (pg_atomic_read_u32(&cqrs_board()->list_databases) != 0 && cqrs_max_workers > 0)

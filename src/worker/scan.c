@@ -23,7 +23,6 @@
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "commands/dbcommands.h"
-#include "commands/extension.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -34,6 +33,8 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "base/extension.h"
+#include "base/stop_point.h"
 #include "command/ledger.h"
 #include "projection/registry.h"
 #include "worker/process.h"
@@ -61,7 +62,8 @@ cqrs_scanner_main(Datum main_arg)
 {
 	CqrsBoardSlot *slot = cqrs_process_attach(main_arg);
 	CqrsBoardDatabase *database = NULL;
-	Oid			extension;
+	CqrsExtensionState extension;
+	char	   *version = NULL;
 
 	cqrs_process_connect(slot);
 	cqrs_process_set_state(slot, CQRS_SLOT_SCANNING, -1);
@@ -69,17 +71,28 @@ cqrs_scanner_main(Datum main_arg)
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	extension = get_extension_oid("cqrs", true);
-	if (OidIsValid(extension))
+	extension = cqrs_extension_state(&version);
+	if (extension == CQRS_EXTENSION_READY)
 		database = cqrs_board_my_database();
 	if (database)
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
 		scan_database(database);
+		CQRS_STOP_POINT("scanner-listed");
 		PopActiveSnapshot();
 	}
-	else if (!OidIsValid(extension))
+	else if (extension == CQRS_EXTENSION_ABSENT)
 		cqrs_board_forget_database(MyDatabaseId);
+	else if (extension == CQRS_EXTENSION_OTHER_VERSION)
+	{
+		cqrs_board_set_aside_database(MyDatabaseId);
+		ereport(WARNING,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no worker serves database \"%s\"", get_database_name(MyDatabaseId)),
+				 errdetail("Extension \"cqrs\" has version \"%s\" there, the library has version \"%s\".",
+						   version, CQRS_VERSION),
+				 errhint("Use ALTER EXTENSION cqrs UPDATE in that database, or start the server again if the library is the older one.")));
+	}
 	else
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -221,6 +234,7 @@ end_listing(CqrsBoardDatabase *database)
 			board->pools[i].problem != CQRS_POOL_NO_LOGIN)
 			n_pools++;
 	database->n_pools = n_pools;
+	database->other_version = 0;
 	cqrs_board_unlock();
 
 	pg_atomic_fetch_add_u32(&database->scans, 1);
@@ -273,8 +287,8 @@ prune_ledger(CqrsBoardSlot *slot, CqrsBoardDatabase *database)
 	{
 		SetCurrentStatementStartTimestamp();
 		StartTransactionCommand();
-		/* it may have been dropped in the meantime */
-		if (!OidIsValid(get_extension_oid("cqrs", true)))
+		/* it may have been dropped, or updated, in the meantime */
+		if (cqrs_extension_state(NULL) != CQRS_EXTENSION_READY)
 		{
 			CommitTransactionCommand();
 			return;

@@ -24,12 +24,13 @@
 
 #include "base/args.h"
 #include "base/compat.h"
+#include "stats/applied.h"
 #include "worker/board.h"
 
 PG_FUNCTION_INFO_V1(cqrs_read_workers);
 PG_FUNCTION_INFO_V1(cqrs_read_work);
 
-#define MAX_ROWS (CQRS_MAX_SLOTS + CQRS_MAX_POOLS + 1)
+#define MAX_ROWS (CQRS_MAX_SLOTS + CQRS_MAX_POOLS + CQRS_MAX_DATABASES + 1)
 
 /*
  * A row of cqrs.worker_status, before names are looked up.
@@ -85,7 +86,8 @@ cqrs_read_workers(PG_FUNCTION_ARGS)
 
 /*
  * cqrs.read_work(projection) -> pid, state, applied: what workers do for a
- * projection of this database.  Nulls when they know nothing of it.
+ * projection of this database, and how many events have been applied by whoever.
+ * Nulls where nobody knows.
  */
 Datum
 cqrs_read_work(PG_FUNCTION_ARGS)
@@ -99,6 +101,11 @@ cqrs_read_work(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE || desc->natts != 3)
 		elog(ERROR, "return type must be a row of three columns");
 
+	if (name && cqrs_applied_count(name) >= 0)
+	{
+		nulls[2] = false;
+		values[2] = Int64GetDatum(cqrs_applied_count(name));
+	}
 	if (name && cqrs_board())
 	{
 		CqrsBoard  *board = cqrs_board_lock(LW_SHARED);
@@ -115,8 +122,6 @@ cqrs_read_work(PG_FUNCTION_ARGS)
 				values[0] = Int32GetDatum(board->slots[task->slot].pid);
 			nulls[1] = (state == NULL);
 			values[1] = PointerGetDatum(state);
-			nulls[2] = false;
-			values[2] = Int64GetDatum(task->applied);
 		}
 		cqrs_board_unlock();
 		if (!nulls[1])
@@ -126,7 +131,8 @@ cqrs_read_work(PG_FUNCTION_ARGS)
 }
 
 /*
- * One row a process, and one for each pool that has none though it needs one.
+ * One row a process, one for each pool that has none though it needs one, and
+ * one for each database that cannot be served.
  */
 static int
 collect_rows(WorkerRow *rows)
@@ -164,6 +170,16 @@ collect_rows(WorkerRow *rows)
 		rows[count].owner = pool->owner;
 		rows[count].state = problems[pool->problem];
 		rows[count++].since = pool->since;
+	}
+	for (int i = 0; i < CQRS_MAX_DATABASES; i++)
+	{
+		CqrsBoardDatabase *database = &board->databases[i];
+
+		if (!OidIsValid(database->oid) || database->other_version == 0)
+			continue;
+		rows[count].database = database->oid;
+		rows[count].state = "extension has another version than the library";
+		rows[count++].since = database->other_version;
 	}
 	cqrs_board_unlock();
 	return count;

@@ -29,8 +29,10 @@
 #include "miscadmin.h"
 
 #include "base/compat.h"
+#include "base/stop_point.h"
 #include "base/triggers.h"
 #include "event/after.h"
+#include "stats/applied.h"
 #include "worker/board.h"
 #include "worker/wakeup.h"
 
@@ -133,6 +135,7 @@ at_end(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
+			cqrs_applied_settle(true);
 			if (notes.database)
 				tell(false);
 			if (notes.list_databases && cqrs_board())
@@ -143,11 +146,13 @@ at_end(XactEvent event, void *arg)
 			break;
 
 		case XACT_EVENT_PREPARE:
+			cqrs_applied_settle(true);
 			if (notes.database)
 				tell(true);
 			break;
 
 		case XACT_EVENT_ABORT:
+			cqrs_applied_settle(false);
 			/* somebody may wait for the end of this transaction */
 			if (notes.database)
 				ConditionVariableBroadcast(&notes.database->progress);
@@ -172,6 +177,7 @@ tell(bool prepared)
 			database->needs_scan_when_prepared = true;
 		return;
 	}
+	CQRS_STOP_POINT("session-committed");
 	if (notes.defined)
 		scan(database);
 	if (notes.appended)

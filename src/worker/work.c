@@ -26,7 +26,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "commands/extension.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
@@ -39,7 +38,10 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "base/extension.h"
 #include "base/guc.h"
+#include "base/stop_point.h"
+#include "event/recent.h"
 #include "projection/apply.h"
 #include "projection/registry.h"
 #include "projection/upkeep.h"
@@ -139,8 +141,12 @@ serve(int task)
 	cqrs_process_set_state(worker.slot, CQRS_SLOT_APPLYING, task);
 	worker.idle_since = 0;
 
-	/* whoever is served live comes before what is being rebuilt: look each time */
-	while (apply_one_batch(task) && !entry->others && !worker.slot->leave &&
+	/*
+	 * With neighbours a batch at a time, so that they read the same events
+	 * together, and so that what is live comes before what is being rebuilt.
+	 */
+	cqrs_recent_keep(worker.n_tasks > 1);
+	while (apply_one_batch(task) && !worker.slot->leave && worker.n_tasks == 1 && !entry->others &&
 		   GetCurrentTimestamp() < end)
 		;
 
@@ -189,7 +195,6 @@ apply_one_batch(int task)
 		entry->failures = 0;
 		cqrs_board()->pools[worker.slot->pool].failures = 0;
 		cqrs_board()->pools[worker.slot->pool].problem = CQRS_POOL_FINE;
-		entry->applied += result.result.applied;
 		entry->parked += result.result.parked;
 		entry->batches++;
 		entry->not_before = result.not_before;
@@ -216,8 +221,8 @@ apply_in_transaction(const CqrsBoardTask *entry)
 	StartTransactionCommand();
 	pgstat_report_activity(STATE_RUNNING, entry->others ? "rebuilding" : "applying events");
 
-	/* a worker may outlive the extension for a moment */
-	if (OidIsValid(get_extension_oid("cqrs", true)))
+	/* a worker may outlive the extension, or its version, for a moment */
+	if (cqrs_extension_state(NULL) == CQRS_EXTENSION_READY)
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
 		if (entry->others)
@@ -226,7 +231,11 @@ apply_in_transaction(const CqrsBoardTask *entry)
 			result.result = cqrs_projection_apply(NameStr(entry->name), PG_INT64_MAX, false);
 		PopActiveSnapshot();
 	}
+	if (result.result.applied > 0)
+		CQRS_STOP_POINT("worker-commits");
 	CommitTransactionCommand();
+	if (result.result.applied > 0)
+		CQRS_STOP_POINT("worker-committed");
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return result;
@@ -261,7 +270,7 @@ record_error(int task, uint32 definition)
 
 	/* should this fail, too, the process ends and the launcher paces */
 	StartTransactionCommand();
-	if (OidIsValid(get_extension_oid("cqrs", true)))
+	if (cqrs_extension_state(NULL) == CQRS_EXTENSION_READY)
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
 		cqrs_projection_set_error(NameStr(entry->name),

@@ -22,3 +22,12 @@ CREATE FUNCTION rewind(cursor_name text, max_count bigint) RETURNS boolean
 -- Reads all there is, and says how much memory the reader took to do it.
 CREATE FUNCTION memory(cursor_name text) RETURNS bigint
 	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'cqrs_test_memory';
+
+-- Where processes can be stopped; the names are in src/README.md.  The first one
+-- that gets there, after so many others, waits to be told to go on.
+CREATE FUNCTION stop_at(point text, skip integer DEFAULT 0) RETURNS void
+	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'cqrs_test_stop_at';
+CREATE FUNCTION stopped_at(point text) RETURNS integer
+	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'cqrs_test_stopped_at';
+CREATE FUNCTION go_on(point text) RETURNS void
+	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'cqrs_test_go_on';

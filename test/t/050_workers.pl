@@ -70,6 +70,8 @@ caught_up_ok($node, 'd', 'q', '... and made known');
 my $open = $node->background_psql('d');
 $open->query_safe(q{BEGIN; SELECT cqrs_emit('late', 'T')});
 is(wait_sql(q{SELECT cqrs_emit('f', 'T'); SELECT cqrs_wait()}), "1\nt", 'an open transaction holds up nobody');
+is(wait_sql(q{SELECT blocked_by_pid FROM cqrs.projection_status WHERE projection = 'p'}),
+	$open->query_safe('SELECT pg_backend_pid()'), '... and is named as the one whose events are to come');
 my $token = $open->query_safe('SELECT cqrs_token()');
 is(wait_sql(qq{SELECT cqrs_wait('$token', timeout => '200ms')}), 'f', 'its own token can be waited for');
 my $waiter = $node->background_psql('d');
@@ -78,6 +80,7 @@ $open->query_safe('COMMIT');
 is($waiter->query_safe('SELECT 1'), "t\n1", '... until it commits');
 $waiter->query_safe('SELECT 1');
 caught_up_ok($node, 'd', 'p', 'late events are applied when they are committed');
+is(wait_sql(q{SELECT count(blocked_by_pid) FROM cqrs.projection_status}), '0', 'now nobody is named');
 $open->quit;
 
 # What waiting says
@@ -96,6 +99,48 @@ $waiter->query_until(qr/go/, qq{\\echo go\nSELECT cqrs_emit('h', 'T'); SELECT cq
 wait_sql(q{SELECT cqrs_resume('p')});
 caught_up_ok($node, 'd', 'p', 'and goes on when resumed');
 $waiter->quit;
+
+# Queries wait for what a token names
+$node->safe_psql('d', q{
+	CREATE FUNCTION n_of(params jsonb) RETURNS bigint STABLE LANGUAGE sql AS $$ SELECT n FROM shop.p_counts WHERE stream = params ->> 'stream' $$;
+	SELECT cqrs_create_query('n_of', 'n_of(jsonb)')});
+foreach my $i (1 .. 20)
+{
+	my $written = $node->safe_psql('d', q{SELECT cqrs_emit('query', 'T'); SELECT cqrs_token()});
+	my ($version, $token) = split /\n/, $written;
+	is($node->safe_psql('d', qq{SELECT * FROM cqrs_query('n_of', '{"stream": "query"}', '$token')}), $version, "a query sees what its token names, $i")
+	  if $i % 10 == 0 || $version ne $node->safe_psql('d', qq{SELECT * FROM cqrs_query('n_of', '{"stream": "query"}', '$token')});
+}
+{
+	my $held = $node->background_psql('d');
+	$held->query_safe(q{BEGIN; LOCK TABLE "p$1".p_counts IN EXCLUSIVE MODE});
+	my $token = (split /\n/, $node->safe_psql('d', q{SELECT cqrs_emit('query', 'T'); SELECT cqrs_token()}))[1];
+	my ($code, $rows, $message) = $node->psql('d', qq{SELECT * FROM cqrs_query('n_of', '{"stream": "query"}', '$token', '200ms')}, extra_params => ['-v', 'VERBOSITY=verbose']);
+	isnt($code, 0, 'a query does not answer with old data');
+	like($message, qr/QC\d\d\d|57014|ERROR/, '... but says so');
+	my $asker = $node->background_psql('d');
+	$asker->query_until(qr/go/, qq{\\echo go\nSELECT * FROM cqrs_query('n_of', '{"stream": "query"}', '$token', '30s');\n});
+	$held->query_safe('COMMIT');
+	$held->quit;
+	is($asker->query_safe('SELECT 1'), "21\n1", '... and waits for as long as it may');
+	$asker->quit;
+}
+
+# Events are counted, whoever applies them
+{
+	my $count = q{SELECT events_applied FROM cqrs.projection_status WHERE projection = 'q'};
+	wait_sql(q{SELECT cqrs_wait()});
+	my $before = wait_sql($count);
+	is($before, wait_sql(q{SELECT sum(n) FROM shop.q_counts}), 'what workers apply is counted');
+	wait_sql(q{SELECT cqrs_pause('q'); SELECT cqrs_emit('counted', 'T') FROM generate_series(1, 3)});
+	wait_sql(q{BEGIN; SELECT cqrs_resume('q'); SELECT cqrs_catch_up('q'); COMMIT});
+	is(wait_sql($count), $before + 3, '... what is applied in the foreground, too');
+	wait_sql(q{BEGIN; SELECT cqrs_emit('counted', 'T'); SELECT cqrs_catch_up('q'); ROLLBACK});
+	wait_sql(q{BEGIN; SAVEPOINT a; SELECT cqrs_emit('counted', 'T'); SELECT cqrs_catch_up('q'); ROLLBACK TO a; SELECT cqrs_emit('counted', 'T'); SELECT cqrs_catch_up('q'); COMMIT});
+	wait_sql(q{SELECT cqrs_wait()});
+	is(wait_sql($count), $before + 4, '... but not what was rolled back');
+	is(wait_sql($count), wait_sql(q{SELECT sum(n) FROM shop.q_counts}), '... and each event once');
+}
 
 # A wait can be cancelled, and ended
 $node->safe_psql('d', q{BEGIN; LOCK TABLE cqrs.cursor IN EXCLUSIVE MODE; SELECT 1});

@@ -117,6 +117,32 @@ like($node->safe_psql('copy', q{SELECT last_error FROM cqrs.projection_status WH
 $node->safe_psql('copy', q{ALTER TABLE "a$1".a_counts OWNER TO alice; SELECT cqrs_resume('a')});
 caught_up_ok($node, 'copy', 'a', '... and goes on after the repair');
 
+# An owner that is called something else
+$node->safe_psql('postgres', 'ALTER ROLE alice RENAME TO alicia');
+is($node->safe_psql('copy', q{SELECT worker FROM cqrs.projection_status WHERE projection = 'a'}), 'owner does not exist', 'an owner that was renamed is missed');
+emit($node, 'copy', 'renamed');
+caught_up_ok($node, 'copy', 'p', '... and does not hold up others');
+$node->safe_psql('postgres', 'CREATE ROLE alice LOGIN; GRANT CONNECT ON DATABASE copy TO alice');
+$node->safe_psql('copy', q{SELECT cqrs_resume('a') FROM cqrs.projection WHERE name = 'a' AND state = 'stopped'});
+eventually($node, 'copy', q{SELECT state || ': ' || substring(last_error FROM 'schema .*') FROM cqrs.projection_status WHERE projection = 'a'},
+	'stopped: schema "a$1" of projection "a" does not belong to "alice" any more', 'a new role of that name gets nothing');
+$node->safe_psql('copy', q{REVOKE ALL ON DATABASE copy FROM alice; DROP ROLE alice; UPDATE cqrs.projection SET owner = 'alicia' WHERE owner = 'alice'; SELECT cqrs_resume('a')});
+caught_up_ok($node, 'copy', 'a', 'and it goes on under the new name');
+is($node->safe_psql('copy', q{SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name = 'cqrs: a' AND usename IS NOT NULL}), 'alicia', '... as that role');
+
+# An owner that gives all away, and goes
+$node->safe_psql('copy', 'CREATE ROLE bob LOGIN; GRANT CONNECT ON DATABASE copy TO bob; REASSIGN OWNED BY alicia TO bob');
+emit($node, 'copy', 'reassigned');
+eventually($node, 'copy', q{SELECT state FROM cqrs.projection_status WHERE projection = 'a'}, 'stopped', 'a projection whose tables were reassigned stops');
+$node->safe_psql('copy', 'DROP OWNED BY alicia');
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'alicia'; DROP ROLE alicia});
+emit($node, 'copy', 'dropped');
+caught_up_ok($node, 'copy', 'p', 'an owner that was dropped does not hold up others');
+$node->safe_psql('copy', q{SELECT cqrs_resume('a')});
+eventually($node, 'copy', q{SELECT worker FROM cqrs.projection_status WHERE projection = 'a'}, 'owner does not exist', '... and is missed');
+$node->safe_psql('copy', q{UPDATE cqrs.projection SET owner = 'bob' WHERE owner = 'alicia'; GRANT USAGE ON SCHEMA shop TO bob});
+caught_up_ok($node, 'copy', 'a', '... until somebody else has it');
+
 # What waits for a lock is one projection, not its neighbours
 my $lock = $node->background_psql('copy');
 $lock->query_safe(q{BEGIN; LOCK TABLE "p$1".p_counts});

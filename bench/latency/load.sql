@@ -1,0 +1,2 @@
+\set n random(1, :streams)
+SELECT cqrs_emit('counter-' || :n, 'Counted');

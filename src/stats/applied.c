@@ -1,0 +1,101 @@
+/*-------------------------------------------------------------------------
+ *
+ * applied.c
+ *		Counting the events that projections have applied, when it is certain.
+ *
+ * NOTES
+ *		Whoever applies events, a worker, a session in the foreground or an
+ *		inline projection, notes how many.  They are counted when the
+ *		transaction commits, but for those of subtransactions that have been
+ *		rolled back.  A transaction that is prepared counts at once.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/stats/applied.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "base/compat.h"
+#include "stats/applied.h"
+#include "stats/counters.h"
+
+/*
+ * "This (sub)transaction has applied so many events."
+ */
+typedef struct Note
+{
+	char		projection[NAMEDATALEN];
+	TransactionId xid;
+	int64		events;
+} Note;
+
+/* of the running transaction, in its memory */
+static Note *notes = NULL;
+static int	n_notes = 0;
+static int	allocated_notes = 0;
+
+/*
+ * To be called when the events have been applied, in the subtransaction that
+ * the outcome depends on.
+ */
+void
+cqrs_applied_note(const char *projection, int64 events)
+{
+	TransactionId xid = GetCurrentTransactionIdIfAny();
+
+	/* without an id nothing can have been written */
+	if (events <= 0 || !TransactionIdIsValid(xid))
+		return;
+	for (int i = 0; i < n_notes; i++)
+		if (notes[i].xid == xid && strcmp(notes[i].projection, projection) == 0)
+		{
+			notes[i].events += events;
+			return;
+		}
+
+	/* what can fail is done now */
+	if (!cqrs_counter_prepare(CQRS_COUNT_PROJECTION, projection))
+		return;
+	if (n_notes == allocated_notes)
+	{
+		int			size = Max(16, 2 * allocated_notes);
+
+		notes = notes ? repalloc(notes, size * sizeof(Note)) :
+			MemoryContextAlloc(TopTransactionContext, size * sizeof(Note));
+		allocated_notes = size;
+	}
+	strlcpy(notes[n_notes].projection, projection, NAMEDATALEN);
+	notes[n_notes].xid = xid;
+	notes[n_notes++].events = events;
+}
+
+/*
+ * The transaction has ended.  Neither throws nor waits for long.
+ */
+void
+cqrs_applied_settle(bool commit)
+{
+	for (int i = 0; i < n_notes && commit; i++)
+		if (TransactionIdIsCurrentTransactionId(notes[i].xid))
+			cqrs_counter_add(CQRS_COUNT_PROJECTION, notes[i].projection, notes[i].events);
+	notes = NULL;
+	n_notes = allocated_notes = 0;
+}
+
+/*
+ * Events applied since the server was started, or its counters reset; -1 when
+ * nothing is counted.
+ */
+int64
+cqrs_applied_count(const char *projection)
+{
+	return cqrs_counter_get(CQRS_COUNT_PROJECTION, projection);
+}
