@@ -24,6 +24,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/guc.h"
 #include "event/cursor.h"
@@ -81,7 +82,7 @@ cqrs_projection_apply(const char *name, int64 max_events, bool with_own)
 
 	cqrs_build_require_idle(name);
 	run.max_events = Min(max_events, cqrs_batch_max_events);
-	run.deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), cqrs_batch_max_time);
+	run.deadline = TimestampTzPlusMilliseconds(cqrs_clock(), cqrs_batch_max_time);
 	run.projection = cqrs_projection_find(name);
 	if (run.projection && run.projection->live_build > 0 &&
 		cqrs_build_lock(name, run.projection->live_build))
@@ -203,7 +204,7 @@ batch_is_full(Run *run)
 	if (run->seen == 0 || run->seen % CLOCK_EVERY != 0)
 		return false;
 	return cqrs_engine_memory(run->build->engine) > (Size) cqrs_batch_max_bytes * 1024 ||
-		GetCurrentTimestamp() > run->deadline;
+		cqrs_clock() > run->deadline;
 }
 
 /*

@@ -38,6 +38,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/guc.h"
 #include "projection/apply.h"
@@ -129,7 +130,7 @@ static void
 serve(int task)
 {
 	CqrsBoardTask *entry = &cqrs_board()->tasks[task];
-	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SLICE_MS);
+	TimestampTz end = TimestampTzPlusMilliseconds(cqrs_clock(), SLICE_MS);
 	char		appname[NAMEDATALEN + 8];
 
 	snprintf(appname, sizeof(appname), "cqrs: %s", NameStr(entry->name));
@@ -137,7 +138,7 @@ serve(int task)
 	cqrs_process_set_state(worker.slot, CQRS_SLOT_APPLYING, task);
 	worker.idle_since = 0;
 
-	while (apply_one_batch(task) && !worker.slot->leave && GetCurrentTimestamp() < end)
+	while (apply_one_batch(task) && !worker.slot->leave && cqrs_clock() < end)
 		;
 
 	put_back(task);
@@ -245,7 +246,7 @@ record_error(int task, uint32 definition)
 	entry->errors++;
 	entry->more = true;
 	entry->retry_definition = definition;
-	entry->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+	entry->retry_at = TimestampTzPlusMilliseconds(cqrs_clock(), delay);
 	cqrs_board_unlock();
 
 	/* should this fail, too, the process ends and the launcher paces */
@@ -268,7 +269,7 @@ record_error(int task, uint32 definition)
 static bool
 choose(int *task, TimestampTz *next_retry)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cqrs_clock();
 	CqrsBoard  *board = cqrs_board_lock(LW_EXCLUSIVE);
 	int			best = -1;
 
@@ -322,7 +323,7 @@ put_back(int task)
 	CqrsBoard  *board = cqrs_board_lock(LW_EXCLUSIVE);
 
 	board->tasks[task].slot = -1;
-	board->tasks[task].served_at = GetCurrentTimestamp();
+	board->tasks[task].served_at = cqrs_clock();
 	worker.slot->task = -1;
 	cqrs_board_unlock();
 }
@@ -335,7 +336,7 @@ static void
 rest(TimestampTz next_retry)
 {
 	static uint32 wait_event = 0;
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cqrs_clock();
 	TimestampTz until;
 	TimestampTz ignored;
 	int			task;
