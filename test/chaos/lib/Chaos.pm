@@ -43,7 +43,7 @@ sub new
 		cqrs.retry_max = 1s
 		restart_after_crash = on
 		log_min_duration_statement = -1
-		log_statement = none});
+		log_error_verbosity = default});
 	$self->{node} = $node;
 	$self->{dir} = $node->basedir;
 	$self->{faults} = "$self->{dir}/faults";
@@ -77,6 +77,8 @@ sub start_node
 
 	for (1 .. 60)
 	{
+		# a postmaster that ended by itself: its module does not notice
+		$node->{_pid} = undef if defined $node->{_pid} && !kill 0, $node->{_pid};
 		return if $node->start(fail_ok => 1);
 		sleep 0.5;
 	}

@@ -176,8 +176,9 @@ sub heal_most
 	my $chaos = $self->{chaos};
 
 	$self->wake_up;
-	$chaos->set_faults(0, 0, 0);
 	$chaos->wait_for_server;
+	$self->reset_clock;
+	$chaos->set_faults(0, 0, 0);
 	$self->heal_due(time + 1e6);
 	foreach my $table ('event', 'stream', 'source')
 	{
@@ -349,10 +350,13 @@ sub restart
 sub kill_postmaster
 {
 	my ($self) = @_;
+	my $node = $self->{chaos}{node};
+	my $pid = $node->{_pid};
 
 	$self->wake_up;
-	$self->{chaos}{node}->kill9;
-	$self->{chaos}->start_node($self->{chaos}{node});
+	$node->kill9;
+	for (1 .. 100) { last unless kill 0, $pid; sleep 0.1; }
+	$self->{chaos}->start_node($node);
 	return 'done';
 }
 
@@ -482,8 +486,26 @@ sub shift_clock
 
 	$chaos->{clock} = $seconds;
 	$chaos->set_faults($seconds, 0, 0);
-	$self->later(4 * $b, sub { $chaos->{clock} = 0; $chaos->set_faults(0, 0, 0) });
+	$self->later(4 * $b, sub { $self->reset_clock });
 	return "by $seconds seconds";
+}
+
+# The postmaster notes by this clock when a process of its own failed, and
+# restarts it a second later: years later, if the clock is set back meanwhile.
+sub reset_clock
+{
+	my ($self) = @_;
+	my $chaos = $self->{chaos};
+
+	return unless $chaos->{clock};
+	for (1 .. 50)
+	{
+		last if ($chaos->try_sql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cqrs launcher'", 10) // '') eq '1';
+		sleep 0.1;
+	}
+	$chaos->{clock} = 0;
+	$chaos->set_faults(0, 0, 0);
+	return;
 }
 
 # --------------------------------------------------------------------------
