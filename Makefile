@@ -52,9 +52,15 @@ OBJS = \
 	src/projection/batch.o \
 	src/projection/batch_rule.o \
 	src/projection/build.o \
+	src/projection/build_row.o \
+	src/projection/bulk.o \
+	src/projection/carry.o \
 	src/projection/catch_up.o \
+	src/projection/check.o \
+	src/projection/compare.o \
 	src/projection/compile.o \
 	src/projection/compile_where.o \
+	src/projection/complete.o \
 	src/projection/dispatch.o \
 	src/projection/draft.o \
 	src/projection/engine.o \
@@ -72,16 +78,21 @@ OBJS = \
 	src/projection/function_rule.o \
 	src/projection/inline.o \
 	src/projection/lifecycle.o \
+	src/projection/old_snapshots.o \
 	src/projection/park.o \
 	src/projection/registry.o \
 	src/projection/replayable.o \
 	src/projection/retry.o \
+	src/projection/revise.o \
 	src/projection/rule.o \
 	src/projection/run_as.o \
 	src/projection/start.o \
 	src/projection/statement.o \
 	src/projection/status.o \
+	src/projection/swap.o \
 	src/projection/tables.o \
+	src/projection/upkeep.o \
+	src/projection/views.o \
 	src/query/query_sql.o \
 	src/query/registry.o \
 	src/query/run.o \
@@ -105,6 +116,7 @@ SQL_PARTS = \
 	sql/install/command.sql \
 	sql/install/worker.sql \
 	sql/install/projection.sql \
+	sql/install/rebuild.sql \
 	sql/install/query.sql \
 	sql/install/stats.sql \
 	sql/install/rights.sql

@@ -14,6 +14,8 @@ CREATE TABLE cqrs.projection (
 	state text NOT NULL,
 	live_build integer,
 	next_build integer,
+	follower integer,
+	keep_previous interval NOT NULL DEFAULT '0',
 	last_error text,
 	last_error_at timestamp with time zone,
 	created_at timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
@@ -30,7 +32,9 @@ COMMENT ON COLUMN cqrs.projection.on_error IS 'What to do with an event that a r
 COMMENT ON COLUMN cqrs.projection.mode IS 'When events are applied: async, or inline, in the transaction that appends them';
 COMMENT ON COLUMN cqrs.projection.state IS 'draft, running, paused by its owner, or stopped by an error';
 COMMENT ON COLUMN cqrs.projection.live_build IS 'Build that the views show';
-COMMENT ON COLUMN cqrs.projection.next_build IS 'Build that is to take its place';
+COMMENT ON COLUMN cqrs.projection.next_build IS 'Build that is being filled to take its place';
+COMMENT ON COLUMN cqrs.projection.follower IS 'The same, once it is complete: it gets each event in the transaction that the live one gets it in';
+COMMENT ON COLUMN cqrs.projection.keep_previous IS 'How long a build that has been replaced is kept current, so that cqrs_revert() can bring it back';
 SELECT pg_catalog.pg_extension_config_dump('cqrs.projection', '');
 
 CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.projection
@@ -46,15 +50,29 @@ CREATE TABLE cqrs.build (
 	state text NOT NULL,
 	tables text NOT NULL,
 	views text[] NOT NULL DEFAULT '{}',
+	later text[] NOT NULL DEFAULT '{}',
+	waits_for text[],
+	complete_xid xid8,
+	keep_until timestamp with time zone,
+	last_error text,
 	created_at timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
 	started_at timestamp with time zone,
 	CONSTRAINT build_pkey PRIMARY KEY (projection, number),
-	CONSTRAINT build_state_check CHECK (state OPERATOR(pg_catalog.=) ANY (ARRAY['draft', 'live']))
+	CONSTRAINT build_state_check CHECK (state OPERATOR(pg_catalog.=) ANY
+		(ARRAY['draft', 'filling', 'indexing', 'catching up', 'following', 'live', 'previous', 'retired']))
 );
 REVOKE ALL ON TABLE cqrs.build FROM PUBLIC;
-COMMENT ON TABLE cqrs.build IS 'Builds of projections: a draft that is being described, and the one whose tables are in use';
+COMMENT ON TABLE cqrs.build IS
+	'Builds of projections: a draft that is being described, one that is being filled, the one in use, one that was';
+COMMENT ON COLUMN cqrs.build.state IS 'draft, filling, indexing, catching up, following, live, previous or retired';
 COMMENT ON COLUMN cqrs.build.tables IS 'Statements that create the tables, with what belongs to them';
 COMMENT ON COLUMN cqrs.build.views IS 'Names of the views that were created in the read schema';
+COMMENT ON COLUMN cqrs.build.later IS 'Statements that create the indexes left out while the build is being filled';
+COMMENT ON COLUMN cqrs.build.waits_for IS
+	'Transactions with snapshots that may not show all of a complete build: virtual transaction ids; null: not looked yet';
+COMMENT ON COLUMN cqrs.build.complete_xid IS 'Transaction that completed the build';
+COMMENT ON COLUMN cqrs.build.keep_until IS 'Until when a previous build is kept current';
+COMMENT ON COLUMN cqrs.build.last_error IS 'What has stopped the build; null: nothing';
 SELECT pg_catalog.pg_extension_config_dump('cqrs.build', '');
 
 CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.build
@@ -118,10 +136,11 @@ SELECT pg_catalog.pg_extension_config_dump('cqrs.parked_event', '');
 -- Functions
 --
 CREATE FUNCTION cqrs_create_projection(name text, read_schema text, tables text, on_error text DEFAULT 'park',
-									   mode text DEFAULT 'async', description text DEFAULT NULL)
+									   mode text DEFAULT 'async', description text DEFAULT NULL,
+									   keep_previous interval DEFAULT '0')
 	RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION cqrs_create_projection(text, text, text, text, text, text) IS
+COMMENT ON FUNCTION cqrs_create_projection(text, text, text, text, text, text, interval) IS
 	'Creates the draft of a projection, to be completed by rules and started';
 
 CREATE FUNCTION cqrs_on(projection text, event_type text, rule text)
@@ -196,7 +215,7 @@ CREATE FUNCTION cqrs_discard_parked(projection text, stream text DEFAULT NULL)
 COMMENT ON FUNCTION cqrs_discard_parked(text, text) IS
 	'Forgets parked events, so that their streams go on without them, and returns how many there were';
 
-REVOKE ALL ON FUNCTION cqrs_create_projection(text, text, text, text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_create_projection(text, text, text, text, text, text, interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION cqrs_on(text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION cqrs_on(text, text, regprocedure) FROM PUBLIC;
 REVOKE ALL ON FUNCTION cqrs_on_batch(text, text[], text) FROM PUBLIC;
@@ -219,6 +238,13 @@ COMMENT ON FUNCTION cqrs.behind(text) IS
 	'How many committed events a durable reader of the log has before it, and the age of the oldest one';
 REVOKE ALL ON FUNCTION cqrs.behind(text) FROM PUBLIC;
 
+-- How far a cursor has come, by positions of the log, of which some are holes.
+CREATE FUNCTION cqrs.read_progress(cursor_name text, OUT events_done bigint, OUT events_total bigint)
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cqrs_read_progress';
+COMMENT ON FUNCTION cqrs.read_progress(text) IS
+	'How many positions of the log a durable reader has passed, and how many have been drawn';
+REVOKE ALL ON FUNCTION cqrs.read_progress(text) FROM PUBLIC;
+
 CREATE VIEW cqrs.projection_status AS
 	SELECT p.name AS projection,
 		   p.state,
@@ -235,7 +261,7 @@ CREATE VIEW cqrs.projection_status AS
 		   p.last_error,
 		   p.last_error_at,
 		   (pg_catalog.pg_blocking_pids(w.pid))[1] AS blocked_by_pid,
-		   NULL::pg_catalog.float8 AS progress,
+		   g.progress,
 		   w.state AS worker
 	  FROM cqrs.projection p
 	  CROSS JOIN LATERAL cqrs.read_work(p.name) w
@@ -243,7 +269,14 @@ CREATE VIEW cqrs.projection_status AS
 			SELECT h.events, h.seconds
 			  FROM cqrs.behind(p.name OPERATOR(pg_catalog.||) '$' OPERATOR(pg_catalog.||) p.live_build::pg_catalog.text) h
 			 WHERE p.live_build IS NOT NULL
-			   AND NOT (p.mode OPERATOR(pg_catalog.=) 'inline' AND p.state OPERATOR(pg_catalog.=) 'running')) b ON true;
+			   AND NOT (p.mode OPERATOR(pg_catalog.=) 'inline' AND p.state OPERATOR(pg_catalog.=) 'running')) b ON true
+	  LEFT JOIN LATERAL (
+			SELECT CASE WHEN r.events_total OPERATOR(pg_catalog.>) 0
+						THEN pg_catalog.round((r.events_done::pg_catalog.numeric OPERATOR(pg_catalog./)
+											   r.events_total::pg_catalog.numeric), 3)::pg_catalog.float8
+						ELSE 1 END AS progress
+			  FROM cqrs.read_progress(p.name OPERATOR(pg_catalog.||) '$' OPERATOR(pg_catalog.||) p.next_build::pg_catalog.text) r
+			 WHERE p.next_build IS NOT NULL) g ON true;
 REVOKE ALL ON TABLE cqrs.projection_status FROM PUBLIC;
 COMMENT ON VIEW cqrs.projection_status IS 'How each projection is doing';
 

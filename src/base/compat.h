@@ -72,6 +72,13 @@ cqrs_primary_key(Relation rel)
 #endif
 }
 
+/* 17 numbers processes instead of backends. */
+#if PG_VERSION_NUM >= 170000
+#define CQRS_VXID_BACKEND(vxid) ((vxid).procNumber)
+#else
+#define CQRS_VXID_BACKEND(vxid) ((vxid).backendId)
+#endif
+
 /* 16 made "which indexes to update" an enum and 15 had a bool. */
 static inline TM_Result
 cqrs_table_tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot,

@@ -26,11 +26,32 @@
 /* what src/projection/registry.c reads of a projection, in this order */
 #define PROJECTION_COLUMNS \
 	"p.name, p.owner, p.read_schema, p.on_error, p.mode, p.state, " \
-	"p.live_build, p.next_build, p.last_error, " \
+	"p.live_build, p.next_build, p.last_error, p.follower, p.keep_previous, " \
+	"EXISTS (SELECT FROM cqrs.build u WHERE u.projection OPERATOR(pg_catalog.=) p.name " \
+	"AND u.state OPERATOR(pg_catalog.<>) ALL (ARRAY['draft', 'live'])), " \
 	"(SELECT b.number FROM cqrs.build b WHERE b.projection OPERATOR(pg_catalog.=) p.name " \
 	"AND b.state OPERATOR(pg_catalog.=) 'draft')"
 
 const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
+	[CQRS_PLAN_BUILD_INDEXES] = {
+		/* of tables of a build: what only serves readers, and can be made again from its definition */
+		"SELECT i.indexrelid, pg_catalog.pg_get_indexdef(i.indexrelid) "
+		"FROM pg_catalog.pg_index i "
+		"JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid "
+		"JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) i.indrelid "
+		"WHERE t.relnamespace OPERATOR(pg_catalog.=) $1 AND t.relkind OPERATOR(pg_catalog.=) 'r' "
+		"AND NOT t.relispartition AND NOT t.relhastriggers "
+		"AND NOT i.indisunique AND NOT i.indisexclusion AND NOT i.indisclustered AND NOT i.indisreplident "
+		"AND c.reltablespace OPERATOR(pg_catalog.=) 0::pg_catalog.oid "
+		"AND pg_catalog.obj_description(i.indexrelid, 'pg_class') IS NULL "
+		"AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a "
+		"WHERE a.attrelid OPERATOR(pg_catalog.=) i.indexrelid AND a.attstattarget OPERATOR(pg_catalog.>) 0) "
+		"AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d "
+		"WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass "
+		"AND d.refobjid OPERATOR(pg_catalog.=) i.indexrelid) "
+		"ORDER BY c.relname",
+		SPI_OK_SELECT, 1, {OIDOID}
+	},
 	[CQRS_PLAN_BUILD_RELATIONS] = {
 		"SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c "
 		"WHERE c.relnamespace OPERATOR(pg_catalog.=) $1 "
@@ -40,9 +61,17 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"ORDER BY c.relname::pg_catalog.text COLLATE pg_catalog.\"C\"",
 		SPI_OK_SELECT, 1, {OIDOID}
 	},
+	[CQRS_PLAN_BUILD_TABLES] = {
+		"SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c "
+		"WHERE c.relnamespace OPERATOR(pg_catalog.=) $1 "
+		"AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,m}'::pg_catalog.\"char\"[]) "
+		"AND NOT c.relispartition "
+		"ORDER BY c.relname::pg_catalog.text COLLATE pg_catalog.\"C\"",
+		SPI_OK_SELECT, 1, {OIDOID}
+	},
 	[CQRS_PLAN_BUILD_VIEWS] = {
 		/* views of these names, in that schema, that look at relations of the build */
-		"SELECT DISTINCT v.oid FROM pg_catalog.pg_class v "
+		"SELECT v.oid FROM pg_catalog.pg_class v "
 		"JOIN pg_catalog.pg_rewrite r ON r.ev_class OPERATOR(pg_catalog.=) v.oid "
 		"JOIN pg_catalog.pg_depend d ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass "
 		"AND d.objid OPERATOR(pg_catalog.=) r.oid "
@@ -52,8 +81,21 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"AND v.relnamespace OPERATOR(pg_catalog.=) $2 "
 		"AND v.relkind OPERATOR(pg_catalog.=) 'v' "
 		"AND v.relname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (SELECT pg_catalog.unnest(b.views) FROM cqrs.build b "
-		"WHERE b.projection OPERATOR(pg_catalog.=) $3 AND b.number OPERATOR(pg_catalog.=) $4)",
+		"WHERE b.projection OPERATOR(pg_catalog.=) $3 AND b.number OPERATOR(pg_catalog.=) $4) "
+		"GROUP BY v.oid, v.relname ORDER BY v.relname",
 		SPI_OK_SELECT, 4, {OIDOID, OIDOID, TEXTOID, INT4OID}
+	},
+	[CQRS_PLAN_CHANGE_BUILD] = {
+		"UPDATE cqrs.build SET state = $3, views = $4, later = $5, waits_for = $6, complete_xid = $7, "
+		"keep_until = $8, last_error = $9, started_at = COALESCE(started_at, $10) "
+		"WHERE projection OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2",
+		SPI_OK_UPDATE, 10, {TEXTOID, INT4OID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+		XID8OID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID}
+	},
+	[CQRS_PLAN_CHANGE_PROJECTION] = {
+		"UPDATE cqrs.projection SET state = $2, live_build = $3, next_build = $4, follower = $5, "
+		"keep_previous = $6 WHERE name OPERATOR(pg_catalog.=) $1",
+		SPI_OK_UPDATE, 6, {TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID, INTERVALOID}
 	},
 	[CQRS_PLAN_CHANGE_RULE] = {
 		"UPDATE cqrs.rule SET kind = $4, rule = $5, handler_owner = $6 "
@@ -62,14 +104,27 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"AND (kind OPERATOR(pg_catalog.=) 'batch') OPERATOR(pg_catalog.=) ($4 OPERATOR(pg_catalog.=) 'batch')",
 		SPI_OK_UPDATE, 6, {TEXTOID, INT4OID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID}
 	},
+	[CQRS_PLAN_COPY_BUILD] = {
+		"INSERT INTO cqrs.build (projection, number, state, tables) "
+		"SELECT b.projection, $3, 'draft', COALESCE($4, b.tables) FROM cqrs.build b "
+		"WHERE b.projection OPERATOR(pg_catalog.=) $1 AND b.number OPERATOR(pg_catalog.=) $2",
+		SPI_OK_INSERT, 4, {TEXTOID, INT4OID, INT4OID, TEXTOID}
+	},
+	[CQRS_PLAN_COPY_RULES] = {
+		"INSERT INTO cqrs.rule (projection, build, number, kind, event_types, rule, handler_owner) "
+		"SELECT r.projection, $3, r.number, r.kind, r.event_types, r.rule, r.handler_owner FROM cqrs.rule r "
+		"WHERE r.projection OPERATOR(pg_catalog.=) $1 AND r.build OPERATOR(pg_catalog.=) $2",
+		SPI_OK_INSERT, 3, {TEXTOID, INT4OID, INT4OID}
+	},
 	[CQRS_PLAN_DEFERRABLE_CONSTRAINTS] = {
 		"SELECT DISTINCT c.conname::pg_catalog.text FROM pg_catalog.pg_constraint c "
 		"WHERE c.connamespace OPERATOR(pg_catalog.=) $1 AND c.condeferrable",
 		SPI_OK_SELECT, 1, {OIDOID}
 	},
 	[CQRS_PLAN_DELETE_BUILDS] = {
-		"DELETE FROM cqrs.build WHERE projection OPERATOR(pg_catalog.=) $1",
-		SPI_OK_DELETE, 1, {TEXTOID}
+		"DELETE FROM cqrs.build WHERE projection OPERATOR(pg_catalog.=) $1 "
+		"AND ($2 IS NULL OR number OPERATOR(pg_catalog.=) $2)",
+		SPI_OK_DELETE, 2, {TEXTOID, INT4OID}
 	},
 	[CQRS_PLAN_DELETE_COMMAND] = {
 		"DELETE FROM cqrs.command_registry WHERE name OPERATOR(pg_catalog.=) $1",
@@ -100,8 +155,9 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		SPI_OK_DELETE, 1, {TEXTOID}
 	},
 	[CQRS_PLAN_DELETE_RULES] = {
-		"DELETE FROM cqrs.rule WHERE projection OPERATOR(pg_catalog.=) $1",
-		SPI_OK_DELETE, 1, {TEXTOID}
+		"DELETE FROM cqrs.rule WHERE projection OPERATOR(pg_catalog.=) $1 "
+		"AND ($2 IS NULL OR build OPERATOR(pg_catalog.=) $2)",
+		SPI_OK_DELETE, 2, {TEXTOID, INT4OID}
 	},
 	[CQRS_PLAN_DELETE_RULES_OF_TYPE] = {
 		"DELETE FROM cqrs.rule WHERE projection OPERATOR(pg_catalog.=) $1 "
@@ -127,9 +183,9 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		SPI_OK_INSERT, 3, {TEXTOID, TEXTOID, TEXTOID}
 	},
 	[CQRS_PLAN_INSERT_PROJECTION] = {
-		"INSERT INTO cqrs.projection (name, owner, read_schema, on_error, mode, description, state) "
-		"VALUES ($1, $2, $3, $4, $5, $6, 'draft') ON CONFLICT (name) DO NOTHING",
-		SPI_OK_INSERT, 6, {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+		"INSERT INTO cqrs.projection (name, owner, read_schema, on_error, mode, description, state, keep_previous) "
+		"VALUES ($1, $2, $3, $4, $5, $6, 'draft', $7) ON CONFLICT (name) DO NOTHING",
+		SPI_OK_INSERT, 7, {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID}
 	},
 	[CQRS_PLAN_INSERT_QUERY] = {
 		"INSERT INTO cqrs.query_registry (name, handler_schema, handler_name, argument, owner, description) "
@@ -143,9 +199,20 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		SPI_OK_INSERT, 6, {TEXTOID, INT4OID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID}
 	},
 	[CQRS_PLAN_LIST_BUILDS] = {
-		"SELECT b.number, b.tables FROM cqrs.build b WHERE b.projection OPERATOR(pg_catalog.=) $1 "
+		"SELECT b.number, b.tables, b.state, b.views, b.later, b.waits_for, b.complete_xid, b.keep_until, b.last_error "
+		"FROM cqrs.build b WHERE b.projection OPERATOR(pg_catalog.=) $1 "
 		"ORDER BY b.number",
 		SPI_OK_SELECT, 1, {TEXTOID}
+	},
+	[CQRS_PLAN_LIST_CATCH_UP] = {
+		/* those that have something to apply when nobody else does */
+		"SELECT p.name FROM cqrs.projection p WHERE (p.state OPERATOR(pg_catalog.=) 'running' "
+		"AND p.mode OPERATOR(pg_catalog.=) 'async') "
+		"OR (p.state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'stopped']) "
+		"AND EXISTS (SELECT FROM cqrs.build u WHERE u.projection OPERATOR(pg_catalog.=) p.name "
+		"AND u.state OPERATOR(pg_catalog.<>) ALL (ARRAY['draft', 'live']))) "
+		"ORDER BY p.name",
+		SPI_OK_SELECT, 0, {0}
 	},
 	[CQRS_PLAN_LIST_RULES] = {
 		"SELECT r.number, r.kind, r.event_types, r.rule, r.handler_owner FROM cqrs.rule r "
@@ -186,17 +253,60 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"WHERE name OPERATOR(pg_catalog.=) $1",
 		SPI_OK_UPDATE, 2, {TEXTOID, TEXTOID}
 	},
-	[CQRS_PLAN_SET_LIVE_BUILD] = {
-		"UPDATE cqrs.projection SET live_build = $2 WHERE name OPERATOR(pg_catalog.=) $1",
-		SPI_OK_UPDATE, 2, {TEXTOID, INT4OID}
+	[CQRS_PLAN_SET_TABLES] = {
+		"UPDATE cqrs.build SET tables = $3 WHERE projection OPERATOR(pg_catalog.=) $1 "
+		"AND number OPERATOR(pg_catalog.=) $2",
+		SPI_OK_UPDATE, 3, {TEXTOID, INT4OID, TEXTOID}
 	},
 	[CQRS_PLAN_SET_STATE] = {
 		"UPDATE cqrs.projection SET state = $2 WHERE name OPERATOR(pg_catalog.=) $1",
 		SPI_OK_UPDATE, 2, {TEXTOID, TEXTOID}
 	},
-	[CQRS_PLAN_START_BUILD] = {
-		"UPDATE cqrs.build SET state = 'live', views = $3, started_at = pg_catalog.clock_timestamp() "
-		"WHERE projection OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2",
-		SPI_OK_UPDATE, 3, {TEXTOID, INT4OID, TEXTARRAYOID}
+	[CQRS_PLAN_SET_WAITS] = {
+		"UPDATE cqrs.build SET waits_for = $3 WHERE projection OPERATOR(pg_catalog.=) $1 "
+		"AND number OPERATOR(pg_catalog.=) $2 AND complete_xid OPERATOR(pg_catalog.=) $4 "
+		"AND state OPERATOR(pg_catalog.=) 'following'",
+		SPI_OK_UPDATE, 4, {TEXTOID, INT4OID, TEXTARRAYOID, XID8OID}
+	},
+	[CQRS_PLAN_USERS_OF_BUILD] = {
+		/* views and foreign keys that depend on relations of the schema $1, other than those in it and $2 */
+		"SELECT DISTINCT pg_catalog.pg_describe_object(u.classid, u.objid, 0), "
+		"pg_catalog.pg_describe_object(u.refclassid, u.refobjid, 0) FROM ("
+		"SELECT CASE WHEN r.oid IS NULL THEN d.classid ELSE 'pg_catalog.pg_class'::pg_catalog.regclass END AS classid, "
+		"COALESCE(r.ev_class, d.objid) AS objid, d.refclassid, d.refobjid, COALESCE(r.ev_class, k.conrelid) AS relation "
+		"FROM pg_catalog.pg_class t "
+		"JOIN pg_catalog.pg_depend d ON d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass "
+		"AND d.refobjid OPERATOR(pg_catalog.=) t.oid AND d.deptype OPERATOR(pg_catalog.=) 'n' "
+		"LEFT JOIN pg_catalog.pg_rewrite r ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass "
+		"AND r.oid OPERATOR(pg_catalog.=) d.objid "
+		"LEFT JOIN pg_catalog.pg_constraint k ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_constraint'::pg_catalog.regclass "
+		"AND k.oid OPERATOR(pg_catalog.=) d.objid "
+		"WHERE t.relnamespace OPERATOR(pg_catalog.=) $1 "
+		"AND (r.oid IS NOT NULL OR k.oid IS NOT NULL)) u "
+		"JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) u.relation "
+		"WHERE c.relnamespace OPERATOR(pg_catalog.<>) $1 AND c.oid OPERATOR(pg_catalog.<>) ALL ($2) "
+		"ORDER BY 1, 2",
+		SPI_OK_SELECT, 2, {OIDOID, OIDARRAYOID}
+	},
+	[CQRS_PLAN_USERS_OF_VIEW] = {
+		/* all that would go with a view, or keep it from being dropped */
+		"SELECT DISTINCT pg_catalog.pg_describe_object(u.classid, u.objid, u.objsubid), "
+		"pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, $1, 0) FROM ("
+		"SELECT CASE WHEN r.oid IS NULL OR r.ev_class OPERATOR(pg_catalog.=) $1 THEN d.classid "
+		"ELSE 'pg_catalog.pg_class'::pg_catalog.regclass END AS classid, "
+		"CASE WHEN r.oid IS NULL OR r.ev_class OPERATOR(pg_catalog.=) $1 THEN d.objid ELSE r.ev_class END AS objid, "
+		"CASE WHEN r.oid IS NULL THEN d.objsubid ELSE 0 END AS objsubid "
+		"FROM pg_catalog.pg_depend d "
+		"LEFT JOIN pg_catalog.pg_rewrite r ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass "
+		"AND r.oid OPERATOR(pg_catalog.=) d.objid "
+		"WHERE d.deptype OPERATOR(pg_catalog.=) ANY ('{n,a}'::pg_catalog.\"char\"[]) AND "
+		"((d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass "
+		"AND d.refobjid OPERATOR(pg_catalog.=) $1 "
+		"AND NOT (r.ev_class OPERATOR(pg_catalog.=) $1 AND r.rulename OPERATOR(pg_catalog.=) '_RETURN') IS TRUE) "
+		"OR (d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass "
+		"AND d.refobjid OPERATOR(pg_catalog.=) ANY (SELECT y.oid FROM pg_catalog.pg_type y "
+		"WHERE y.typrelid OPERATOR(pg_catalog.=) $1 UNION ALL SELECT y.typarray FROM pg_catalog.pg_type y "
+		"WHERE y.typrelid OPERATOR(pg_catalog.=) $1)))) u ORDER BY 1",
+		SPI_OK_SELECT, 1, {OIDOID}
 	},
 };

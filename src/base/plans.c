@@ -18,6 +18,9 @@
 #include "base/plan_texts.h"
 #include "base/plans.h"
 
+/* rows that are fetched at once */
+#define PORTION 1000
+
 static SPIPlanPtr plans[CQRS_PLAN_COUNT];
 
 static SPIPlanPtr get_plan(CqrsPlanId id);
@@ -77,6 +80,28 @@ cqrs_plan_run(const char *sql)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("this kind of statement cannot be used here"),
 				 errdetail("Executing it gave %s.", SPI_result_code_string(result))));
+	SPI_finish();
+}
+
+/*
+ * Reads the rows of a query made of quoted names as the current user, with the
+ * active snapshot.  "receive" is called for each portion of them, which it
+ * finds in SPI_tuptable.
+ */
+void
+cqrs_plan_read(const char *sql, void (*receive) (void *arg), void *arg)
+{
+	Portal		portal;
+
+	SPI_connect();
+	portal = SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
+	do
+	{
+		SPI_cursor_fetch(portal, true, PORTION);
+		receive(arg);
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed == PORTION);
+	SPI_cursor_close(portal);
 	SPI_finish();
 }
 

@@ -15,9 +15,15 @@
 
 typedef enum CqrsPlanId
 {
+	CQRS_PLAN_BUILD_INDEXES,
 	CQRS_PLAN_BUILD_RELATIONS,
+	CQRS_PLAN_BUILD_TABLES,
 	CQRS_PLAN_BUILD_VIEWS,
+	CQRS_PLAN_CHANGE_BUILD,
+	CQRS_PLAN_CHANGE_PROJECTION,
 	CQRS_PLAN_CHANGE_RULE,
+	CQRS_PLAN_COPY_BUILD,
+	CQRS_PLAN_COPY_RULES,
 	CQRS_PLAN_DEFERRABLE_CONSTRAINTS,
 	CQRS_PLAN_DELETE_BUILDS,
 	CQRS_PLAN_DELETE_COMMAND,
@@ -36,6 +42,7 @@ typedef enum CqrsPlanId
 	CQRS_PLAN_INSERT_QUERY,
 	CQRS_PLAN_INSERT_RULE,
 	CQRS_PLAN_LIST_BUILDS,
+	CQRS_PLAN_LIST_CATCH_UP,
 	CQRS_PLAN_LIST_RULES,
 	CQRS_PLAN_LIST_RUNNING,
 	CQRS_PLAN_LIST_STARTED,
@@ -43,9 +50,11 @@ typedef enum CqrsPlanId
 	CQRS_PLAN_NARROW_RULES,
 	CQRS_PLAN_SCHEMA_OBJECTS,
 	CQRS_PLAN_SET_ERROR,
-	CQRS_PLAN_SET_LIVE_BUILD,
 	CQRS_PLAN_SET_STATE,
-	CQRS_PLAN_START_BUILD,
+	CQRS_PLAN_SET_TABLES,
+	CQRS_PLAN_SET_WAITS,
+	CQRS_PLAN_USERS_OF_BUILD,
+	CQRS_PLAN_USERS_OF_VIEW,
 	CQRS_PLAN_COUNT				/* must be last */
 } CqrsPlanId;
 
@@ -54,5 +63,6 @@ struct _SPI_plan;
 extern struct _SPI_plan *cqrs_plan_generated(const char *sql, int nargs, Oid *argtypes);
 extern uint64 cqrs_plan_execute(CqrsPlanId id, Datum *values, const bool *nulls);
 extern void cqrs_plan_run(const char *sql);
+extern void cqrs_plan_read(const char *sql, void (*receive) (void *arg), void *arg);
 
 #endif							/* CQRS_PLANS_H */

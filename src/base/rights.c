@@ -71,7 +71,8 @@ static const Right rights[] = {
 	{"define", {
 		"cqrs_create_command()", "cqrs_drop_command()", "cqrs_create_query()", "cqrs_drop_query()",
 		"cqrs_create_event_type()", "cqrs_create_projection()", "cqrs_on()", "cqrs_on_batch()",
-		"cqrs_off()", "cqrs_start()", "cqrs_revise()", "cqrs_rebuild()", "cqrs_pause()",
+		"cqrs_off()", "cqrs_start()", "cqrs_revise()", "cqrs_rebuild()", "cqrs_cancel_build()",
+		"cqrs_revert()", "cqrs_check()", "cqrs_pause()",
 		"cqrs_resume()", "cqrs_drop_projection()", "cqrs_catch_up()", "cqrs_explain()",
 		"cqrs_retry_parked()", "cqrs_discard_parked()", "cqrs_create_aggregate()",
 		"cqrs_diagram()", "cqrs.payload_fields()", "cqrs.command_type", "cqrs.query_type",
@@ -79,7 +80,7 @@ static const Right rights[] = {
 	}},
 	{"watch", {
 		"cqrs.command_stats", "cqrs.query_stats", "cqrs.read_stats()", "cqrs.projection_status",
-		"cqrs.behind()", "cqrs.projection_parked", "cqrs.worker_status", "cqrs_diagram()",
+		"cqrs.behind()", "cqrs.read_progress()", "cqrs.build_progress", "cqrs.projection_parked", "cqrs.worker_status", "cqrs_diagram()",
 		"cqrs.read_work()", "cqrs.read_workers()"
 	}},
 };

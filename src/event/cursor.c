@@ -126,10 +126,22 @@ cqrs_cursor_lock(Relation rel, const char *name, ItemPointer hint,
 bool
 cqrs_cursor_read(const char *name, CqrsCursor *cursor)
 {
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	bool		found = cqrs_cursor_read_as_of(name, snapshot, cursor);
+
+	UnregisterSnapshot(snapshot);
+	return found;
+}
+
+/*
+ * Reads a cursor as the snapshot shows it.  False when there is none.
+ */
+bool
+cqrs_cursor_read_as_of(const char *name, Snapshot snapshot, CqrsCursor *cursor)
+{
 	Relation	rel = cqrs_table_open("cursor", AccessShareLock);
 	Relation	index = index_open(cqrs_primary_key(rel), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	IndexScanDesc scan = cqrs_index_beginscan(rel, index, snapshot, 1);
 	ScanKeyData key;
 	bool		found;
@@ -141,11 +153,23 @@ cqrs_cursor_read(const char *name, CqrsCursor *cursor)
 	if (found)
 		row_to_cursor(slot, cursor);
 	index_endscan(scan);
-	UnregisterSnapshot(snapshot);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, NoLock);
 	table_close(rel, NoLock);
 	return found;
+}
+
+/*
+ * One that has delivered what the active snapshot shows, and what our own
+ * transaction has appended so far.
+ */
+void
+cqrs_cursor_of_snapshot(CqrsCursor *cursor, int32 incarnation)
+{
+	cqrs_cursor_begin(cursor, incarnation, 0);
+	cursor->done.snapshot = cqrs_snapshot_take();
+	cursor->own_xid = GetTopFullTransactionIdIfAny();
+	cursor->own_position = cqrs_log_last_drawn();
 }
 
 /*
@@ -166,6 +190,45 @@ cqrs_cursor_write(const char *name, ItemPointer tid, const CqrsCursor *cursor)
 
 	/* the cursor may be opened again in the same statement */
 	CommandCounterIncrement();
+}
+
+/*
+ * Lets one cursor stand where another one does; both exist.
+ */
+void
+cqrs_cursor_copy(const char *from, const char *to)
+{
+	Relation	rel = cqrs_table_open("cursor", RowExclusiveLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	CqrsCursor	cursor;
+	CqrsCursor	ignored;
+
+	if (!cqrs_cursor_read(from, &cursor) || !cqrs_cursor_lock(rel, to, NULL, slot, &ignored))
+		elog(ERROR, "cursor \"%s\" or \"%s\" does not exist", from, to);
+	cqrs_cursor_write(to, &slot->tts_tid, &cursor);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, NoLock);
+}
+
+/*
+ * Had the cursor, as it was read, delivered this event of an incarnation?
+ */
+bool
+cqrs_cursor_has_delivered(const CqrsCursor *cursor, int32 incarnation, TupleTableSlot *event)
+{
+	FullTransactionId xid;
+	int64		position;
+
+	if (incarnation != cursor->incarnation)
+		return incarnation < cursor->incarnation;
+
+	slot_getsomeattrs(event, EVENT_XID);
+	xid = DatumGetFullTransactionId(event->tts_values[EVENT_XID - 1]);
+	position = DatumGetInt64(event->tts_values[EVENT_POSITION - 1]);
+	return cqrs_snapshot_shows(cursor->done.snapshot, xid) ||
+		(cursor->target.snapshot && position <= cursor->position &&
+		 cqrs_snapshot_shows(cursor->target.snapshot, xid)) ||
+		(FullTransactionIdEquals(xid, cursor->own_xid) && position <= cursor->own_position);
 }
 
 /*

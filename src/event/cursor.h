@@ -13,6 +13,8 @@
 #ifndef CQRS_CURSOR_H
 #define CQRS_CURSOR_H
 
+#include "utils/snapshot.h"
+
 #include "base/table.h"
 #include "event/snapshot.h"
 
@@ -53,7 +55,12 @@ extern void cqrs_cursor_begin(CqrsCursor *cursor, int32 incarnation, int64 after
 extern bool cqrs_cursor_lock(Relation rel, const char *name, ItemPointer hint,
 							 TupleTableSlot *slot, CqrsCursor *cursor);
 extern bool cqrs_cursor_read(const char *name, CqrsCursor *cursor);
+extern bool cqrs_cursor_read_as_of(const char *name, Snapshot snapshot, CqrsCursor *cursor);
+extern void cqrs_cursor_of_snapshot(CqrsCursor *cursor, int32 incarnation);
 extern void cqrs_cursor_write(const char *name, ItemPointer tid, const CqrsCursor *cursor);
+extern void cqrs_cursor_copy(const char *from, const char *to);
+extern bool cqrs_cursor_has_delivered(const CqrsCursor *cursor, int32 incarnation,
+									  TupleTableSlot *event);
 extern CqrsMoment cqrs_moment_take(void);
 
 #endif							/* CQRS_CURSOR_H */

@@ -159,6 +159,20 @@ cqrs_incarnation_current(void)
 	return current_id;
 }
 
+/*
+ * The incarnation that this database is, or will be from the next append on, in
+ * the eyes of a snapshot.
+ */
+int32
+cqrs_incarnation_here(Snapshot snapshot)
+{
+	Relation	rel = cqrs_table_open("incarnation", AccessShareLock);
+	LastRow		last = read_last(rel, snapshot);
+
+	table_close(rel, NoLock);
+	return last.id > 0 && last.is_here ? last.id : last.id + 1;
+}
+
 static LastRow
 read_last(Relation rel, Snapshot snapshot)
 {

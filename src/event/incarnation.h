@@ -29,5 +29,6 @@ typedef struct CqrsIncarnation
 extern bool cqrs_incarnation_read(int32 id, Snapshot snapshot, CqrsIncarnation *result);
 extern void cqrs_incarnation_ensure(Oid event_oid);
 extern int32 cqrs_incarnation_current(void);
+extern int32 cqrs_incarnation_here(Snapshot snapshot);
 
 #endif							/* CQRS_INCARNATION_H */

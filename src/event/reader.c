@@ -69,6 +69,7 @@ struct CqrsReader
 	bool		with_own;
 	bool		changed;		/* is the cursor to be written? */
 	bool		fruitless;		/* has the last step given nothing? */
+	const CqrsCursor *limit;	/* what it has not delivered, we do not; or NULL */
 	ReaderPhase phase;
 	CqrsCursor	cursor;
 	CqrsIncarnation incarnation;
@@ -149,6 +150,9 @@ cqrs_reader_next(CqrsReader *reader)
 			case READER_END:
 				break;
 		}
+		if (slot && reader->limit &&
+			!cqrs_cursor_has_delivered(reader->limit, reader->cursor.incarnation, slot))
+			slot = NULL;
 	}
 
 	if (slot)
@@ -158,6 +162,12 @@ cqrs_reader_next(CqrsReader *reader)
 	}
 	MemoryContextSwitchTo(before);
 	return slot;
+}
+
+void
+cqrs_reader_set_limit(CqrsReader *reader, const CqrsCursor *limit)
+{
+	reader->limit = limit;
 }
 
 /*

@@ -34,6 +34,12 @@ extern PGDLLEXPORT CqrsReader *cqrs_reader_open(const char *cursor, bool with_ow
 extern CqrsReader *cqrs_reader_peek(const char *cursor);
 
 /*
+ * Makes the reader deliver nothing but what the other cursor had delivered; to
+ * be called before the first event is asked for.  NULL: no limit.
+ */
+extern void cqrs_reader_set_limit(CqrsReader *reader, const CqrsCursor *limit);
+
+/*
  * The next event, or NULL when there is none now.  The slot is of the table
  * cqrs.event, see event/log.h for its columns, and good until the next call.
  */

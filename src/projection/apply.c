@@ -4,7 +4,7 @@
  *		Applying events to a projection, one batch at a time.
  *
  * NOTES
- *		The build's cursor is the lock: whoever applies events, or retries
+ *		A build's cursor is the lock: whoever applies events, or retries
  *		parked ones, or drops the projection, locks its row first, and the
  *		row of cqrs.projection only after that.
  *
@@ -34,22 +34,28 @@
 #include "projection/attempt.h"
 #include "projection/batch.h"
 #include "projection/build.h"
+#include "projection/build_row.h"
 #include "projection/park.h"
 #include "projection/registry.h"
 
 /* look at the clock after so many events */
 #define CLOCK_EVERY 64
 
+/* so many times larger are batches of a build that nobody reads yet */
+#define BULK_FACTOR 10
+
 /*
  * One batch under way.
  */
 typedef struct Run
 {
-	CqrsProjection *projection;
+	const CqrsProjection *projection;
+	int32		number;			/* of the build */
 	CqrsBuild  *build;
 	CqrsReader *reader;
 	CqrsParkedStreams *parked;	/* NULL: this projection does not park streams */
 	bool		with_own;
+	const CqrsCursor *limit;	/* NULL: there is none */
 	int64		max_events;
 	TimestampTz deadline;
 	int64		seen;			/* events that there is a rule for */
@@ -60,6 +66,18 @@ typedef struct Run
 	CqrsApplyResult result;
 } Run;
 
+/*
+ * The follower's turn.
+ */
+typedef struct Follow
+{
+	const CqrsProjection *projection;
+	bool		with_own;
+	bool		complete;
+} Follow;
+
+static void follow(const CqrsProjection *projection, bool with_own);
+static void try_to_follow(void *arg);
 static void apply_batch(Run *run);
 static void get_build(void *arg);
 static void try_batch(void *arg);
@@ -77,26 +95,106 @@ cqrs_projection_apply(const char *name, int64 max_events, bool with_own)
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "cqrs apply",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext before = MemoryContextSwitchTo(context);
-	Run			run = {.with_own = with_own,
-	.result = {.status = CQRS_APPLY_NOT_RUNNING}};
+	CqrsApplyOptions options = {.max_events = max_events, .with_own = with_own};
+	CqrsApplyResult result = {.status = CQRS_APPLY_NOT_RUNNING};
+	CqrsProjection *projection;
+	int32		number;
 
 	cqrs_build_require_idle(name);
-	run.max_events = Min(max_events, cqrs_batch_max_events);
-	run.deadline = TimestampTzPlusMilliseconds(cqrs_clock(), cqrs_batch_max_time);
-	run.projection = cqrs_projection_find(name);
-	if (run.projection && run.projection->live_build > 0 &&
-		cqrs_build_lock(name, run.projection->live_build))
-		run.projection = cqrs_projection_find(name);
-	else
-		run.projection = NULL;
+	projection = cqrs_projection_find(name);
+	while (projection && projection->live_build != 0)
+	{
+		bool		locked = cqrs_build_lock(name, projection->live_build);
 
-	/* what was decided before we had the lock holds */
-	if (run.projection && run.projection->state == CQRS_PROJECTION_RUNNING)
-		apply_batch(&run);
+		/* what was decided before we had the lock holds */
+		number = projection->live_build;
+		projection = cqrs_projection_find(name);
+		if (projection && projection->live_build == number)
+		{
+			if (!locked)
+				projection = NULL;
+			break;
+		}
+	}
+
+	if (projection && projection->live_build != 0 && projection->state == CQRS_PROJECTION_RUNNING)
+	{
+		result = cqrs_build_apply_batch(projection, projection->live_build, &options);
+		if (projection->follower != 0 && result.status != CQRS_APPLY_NOT_RUNNING)
+			follow(projection, with_own);
+	}
+
+	MemoryContextSwitchTo(before);
+	MemoryContextDelete(context);
+	return result;
+}
+
+CqrsApplyResult
+cqrs_build_apply_batch(const CqrsProjection *projection, int32 number,
+					   const CqrsApplyOptions *options)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "cqrs batch",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext before = MemoryContextSwitchTo(context);
+	Run			run = {.projection = projection, .number = number,
+		.with_own = options->with_own, .limit = options->limit,
+	.result = {.status = CQRS_APPLY_NOT_RUNNING}};
+	int64		most = (int64) cqrs_batch_max_events * (options->bulk ? BULK_FACTOR : 1);
+
+	run.max_events = Min(options->max_events, most);
+	run.deadline = TimestampTzPlusMilliseconds(cqrs_clock(), cqrs_batch_max_time);
+	apply_batch(&run);
 
 	MemoryContextSwitchTo(before);
 	MemoryContextDelete(context);
 	return run.result;
+}
+
+bool
+cqrs_build_apply_all(const CqrsProjection *projection, int32 number,
+					 const CqrsApplyOptions *options, CqrsApplyResult *sum)
+{
+	CqrsApplyResult result;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		result = cqrs_build_apply_batch(projection, number, options);
+		sum->applied += result.applied;
+		sum->parked += result.parked;
+	} while (result.status == CQRS_APPLY_MORE);
+	sum->status = result.status;
+	return result.status == CQRS_APPLY_CAUGHT_UP;
+}
+
+/*
+ * Takes the follower to the end of the log, so to the live build at least.  The
+ * live build shall not suffer when that fails.
+ */
+static void
+follow(const CqrsProjection *projection, bool with_own)
+{
+	Follow		follow = {projection, with_own};
+	ErrorData  *error = cqrs_attempt_quietly(try_to_follow, &follow);
+
+	if (error == NULL && follow.complete)
+		return;
+	if (cqrs_build_unfollow(projection->name, projection->follower) &&
+		error && !cqrs_error_is_passing(error))
+		cqrs_build_stop(projection->name, projection->follower, cqrs_error_summary(NULL, error));
+}
+
+static void
+try_to_follow(void *arg)
+{
+	Follow	   *follow = (Follow *) arg;
+	CqrsApplyOptions options = {.max_events = PG_INT64_MAX, .with_own = follow->with_own};
+	CqrsApplyResult ignored = {0};
+	const CqrsProjection *projection = follow->projection;
+
+	if (cqrs_build_lock(projection->name, projection->follower))
+		follow->complete = cqrs_build_apply_all(projection, projection->follower,
+												&options, &ignored);
 }
 
 static void
@@ -136,7 +234,7 @@ get_build(void *arg)
 {
 	Run		   *run = (Run *) arg;
 
-	run->build = cqrs_build_get(run->projection, run->projection->live_build);
+	run->build = cqrs_build_get(run->projection, run->number);
 }
 
 /*
@@ -151,6 +249,7 @@ try_batch(void *arg)
 		run->parked = cqrs_parked_begin(run->build, true);
 	run->reader = cqrs_reader_open(run->build->name, run->with_own,
 								   &run->build->cursor_place);
+	cqrs_reader_set_limit(run->reader, run->limit);
 	cqrs_build_apply(run->build, feed_batch, run);
 	cqrs_reader_save(run->reader);
 	cqrs_reader_close(run->reader);
@@ -227,6 +326,7 @@ apply_by_halves(Run *run)
 
 	run->reader = cqrs_reader_open(run->build->name, run->with_own,
 								   &run->build->cursor_place);
+	cqrs_reader_set_limit(run->reader, run->limit);
 	while (batch->count < run->max_events &&
 		   batch->bytes < (Size) cqrs_batch_max_bytes * 1024)
 	{
@@ -287,18 +387,33 @@ failed(CqrsBatch *batch, TupleTableSlot *event, const ErrorData *error)
 }
 
 /*
- * The projection stops, and says why, until somebody resumes it.
+ * The projection stops, and says why, until somebody resumes it; or another
+ * build of it, and the live one goes on.
  */
 static void
 stop(Run *run, const char *reason)
 {
-	cqrs_projection_set_state(run->projection, CQRS_PROJECTION_STOPPED);
-	cqrs_projection_set_error(run->projection->name, reason);
+	const char *name = run->projection->name;
+
 	run->stopped = true;
 	run->result.status = CQRS_APPLY_NOT_RUNNING;
+	if (run->number != run->projection->live_build)
+	{
+		cqrs_build_stop(name, run->number, reason);
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("build %d of projection \"%s\" has been stopped by an error",
+						run->number, name),
+				 errdetail("%s", reason),
+				 errhint("Use cqrs_resume() when the cause has been removed, or cqrs_cancel_build().")));
+		return;
+	}
+
+	cqrs_projection_set_state(run->projection, CQRS_PROJECTION_STOPPED);
+	cqrs_projection_set_error(name, reason);
 	ereport(WARNING,
 			(errcode(ERRCODE_WARNING),
-			 errmsg("projection \"%s\" has been stopped by an error", run->projection->name),
+			 errmsg("projection \"%s\" has been stopped by an error", name),
 			 errdetail("%s", reason),
 			 errhint("Use cqrs_resume() when the cause has been removed.")));
 }

@@ -13,6 +13,9 @@
 #ifndef CQRS_APPLY_H
 #define CQRS_APPLY_H
 
+#include "event/cursor.h"
+#include "projection/registry.h"
+
 typedef enum CqrsApplyStatus
 {
 	CQRS_APPLY_MORE,			/* there may be more events */
@@ -28,13 +31,39 @@ typedef struct CqrsApplyResult
 } CqrsApplyResult;
 
 /*
- * Applies the next batch in the current transaction, at most max_events, and
- * moves the projection's cursor.  With own: also the transaction's own events.
+ * How one batch is applied.
+ */
+typedef struct CqrsApplyOptions
+{
+	int64		max_events;
+	bool		with_own;		/* also events of the current transaction */
+	bool		bulk;			/* nobody reads the tables yet: larger batches */
+	const CqrsCursor *limit;	/* only what this cursor has delivered; or NULL */
+} CqrsApplyOptions;
+
+/*
+ * Applies the next batch to the live build in the current transaction, at most
+ * max_events, and moves its cursor; then lets the follower, if there is one,
+ * come after.  With own: also the transaction's own events.
  *
  * An error is thrown only when it has nothing to do with what is applied, and
  * the same batch may go well when it is tried again.  All others are dealt
  * with as the projection says.
  */
 extern CqrsApplyResult cqrs_projection_apply(const char *name, int64 max_events, bool with_own);
+
+/*
+ * The same for any build, whose cursor the caller has locked before he has read
+ * what there is of the projection.  What stops a build that is not live, stops
+ * that build only.
+ */
+extern CqrsApplyResult cqrs_build_apply_batch(const CqrsProjection *projection, int32 number,
+											  const CqrsApplyOptions *options);
+
+/*
+ * To the end of the log, batch after batch.  False when the build is stopped.
+ */
+extern bool cqrs_build_apply_all(const CqrsProjection *projection, int32 number,
+								 const CqrsApplyOptions *options, CqrsApplyResult *sum);
 
 #endif							/* CQRS_APPLY_H */

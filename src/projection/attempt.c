@@ -18,6 +18,8 @@
 
 #include "projection/attempt.h"
 
+static ErrorData *try_it(CqrsAttempt function, void *arg);
+
 /*
  * Calls the function in a subtransaction.  NULL when it went well, else what
  * went wrong; all that was done has been undone then.  An error that has to do
@@ -26,6 +28,30 @@
  */
 ErrorData *
 cqrs_attempt(CqrsAttempt function, void *arg)
+{
+	ErrorData  *error = try_it(function, arg);
+
+	if (error && cqrs_error_is_passing(error))
+		ReThrowError(error);
+	return error;
+}
+
+/*
+ * The same for what can as well be tried another time.  Thrown on is only what
+ * the session has been told to do.
+ */
+ErrorData *
+cqrs_attempt_quietly(CqrsAttempt function, void *arg)
+{
+	ErrorData  *error = try_it(function, arg);
+
+	if (error && (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION))
+		ReThrowError(error);
+	return error;
+}
+
+static ErrorData *
+try_it(CqrsAttempt function, void *arg)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -50,8 +76,6 @@ cqrs_attempt(CqrsAttempt function, void *arg)
 
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	if (error && cqrs_error_is_passing(error))
-		ReThrowError(error);
 	return error;
 }
 

@@ -14,16 +14,26 @@
 
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "utils/timestamp.h"
 
 #include "base/args.h"
+#include "base/clock.h"
 #include "base/compat.h"
 #include "projection/apply.h"
 #include "projection/registry.h"
+#include "projection/upkeep.h"
+
+/* how long we wait for others so that a build can be put in place */
+#define PATIENCE_MS 2000
 
 PG_FUNCTION_INFO_V1(cqrs_catch_up);
 
 static bool is_running(const CqrsProjection *projection);
 static int64 catch_up(const char *name, int64 *budget);
+static int64 look_after_others(const char *name, int64 *budget);
+static bool sleep_until(TimestampTz moment, TimestampTz patience);
 
 /*
  * cqrs_catch_up(projection, max_events) -> number of events applied
@@ -47,19 +57,27 @@ cqrs_catch_up(PG_FUNCTION_ARGS)
 
 	if (name)
 	{
-		if (is_running(cqrs_projection_get_own(name)))
+		CqrsProjection *projection = cqrs_projection_get_own(name);
+
+		if (is_running(projection))
 			applied = catch_up(name, &budget);
+		if (projection->has_others)
+			applied += look_after_others(name, &budget);
 		/* dropped while we waited for it? */
 		(void) cqrs_projection_get(name);
 		PG_RETURN_INT64(applied);
 	}
 
-	foreach(lc, cqrs_projection_running_async())
+	foreach(lc, cqrs_projection_to_catch_up())
 	{
 		CqrsProjection *projection = cqrs_projection_find(lfirst(lc));
 
-		if (projection && cqrs_projection_is_mine(projection))
+		if (projection == NULL || !cqrs_projection_is_mine(projection))
+			continue;
+		if (projection->state == CQRS_PROJECTION_RUNNING && !projection->is_inline)
 			applied += catch_up(projection->name, &budget);
+		if (projection->has_others)
+			applied += look_after_others(projection->name, &budget);
 	}
 	PG_RETURN_INT64(applied);
 }
@@ -110,4 +128,48 @@ catch_up(const char *name, int64 *budget)
 		*budget -= result.applied + result.parked;
 	}
 	return applied;
+}
+
+/*
+ * Takes builds beside the live one as far as they can be taken now.  One that is
+ * complete is put in place, unless somebody stands in the way for long: then
+ * another call will do it.
+ */
+static int64
+look_after_others(const char *name, int64 *budget)
+{
+	TimestampTz patience = TimestampTzPlusMilliseconds(cqrs_clock(), PATIENCE_MS);
+	int64		applied = 0;
+	CqrsUpkeep	done;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		done = cqrs_projection_upkeep(name, *budget, true);
+		applied += done.result.applied;
+		*budget -= done.result.applied + done.result.parked;
+	} while (*budget > 0 &&
+			 (done.result.status == CQRS_APPLY_MORE ||
+			  (done.result.status == CQRS_APPLY_CAUGHT_UP && done.not_before != 0 &&
+			   sleep_until(done.not_before, patience))));
+	return applied;
+}
+
+/*
+ * False when that is too long.
+ */
+static bool
+sleep_until(TimestampTz moment, TimestampTz patience)
+{
+	static uint32 wait_event = 0;
+
+	if (moment > patience)
+		return false;
+	if (wait_event == 0)
+		wait_event = cqrs_wait_event("CqrsBuild");
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 Max(TimestampDifferenceMilliseconds(cqrs_clock(), moment), 1),
+					 wait_event);
+	ResetLatch(MyLatch);
+	return true;
 }

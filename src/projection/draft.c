@@ -24,8 +24,10 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
+#include "utils/timestamp.h"
 
 #include "base/args.h"
 #include "base/compat.h"
@@ -33,7 +35,9 @@
 #include "base/names.h"
 #include "base/plans.h"
 #include "base/table.h"
-#include "projection/registry.h"
+#include "projection/build_row.h"
+#include "projection/draft.h"
+#include "projection/tables.h"
 
 PG_FUNCTION_INFO_V1(cqrs_create_projection);
 PG_FUNCTION_INFO_V1(cqrs_on);
@@ -54,7 +58,8 @@ static ArrayType *sorted_array(List *strings);
 static int compare_strings(const ListCell *a, const ListCell *b);
 
 /*
- * cqrs_create_projection(name, read_schema, tables, on_error, mode, description)
+ * cqrs_create_projection(name, read_schema, tables, on_error, mode, description,
+ * keep_previous)
  */
 Datum
 cqrs_create_projection(PG_FUNCTION_ARGS)
@@ -64,10 +69,12 @@ cqrs_create_projection(PG_FUNCTION_ARGS)
 	char	   *on_error = cqrs_arg_string(fcinfo, 3, "on_error");
 	char	   *mode = cqrs_arg_string(fcinfo, 4, "mode");
 	CqrsOnError ignored;
-	Datum		values[6];
-	bool		nulls[6] = {false, false, false, false, false, PG_ARGISNULL(5)};
+	Datum		values[7];
+	bool		nulls[7] = {false, false, false, false, false, PG_ARGISNULL(5), false};
 
 	cqrs_arg_require(fcinfo, 2, "tables");
+	cqrs_arg_require(fcinfo, 6, "keep_previous");
+	cqrs_require_not_negative(PG_GETARG_INTERVAL_P(6), "keep_previous");
 	check_projection_name(name);
 	check_choice(cqrs_projection_parse_on_error(on_error, &ignored),
 				 "on_error", on_error, "\"park\", \"skip\" and \"stop\"");
@@ -81,9 +88,10 @@ cqrs_create_projection(PG_FUNCTION_ARGS)
 	values[3] = CStringGetTextDatum(on_error);
 	values[4] = CStringGetTextDatum(mode);
 	values[5] = nulls[5] ? (Datum) 0 : PG_GETARG_DATUM(5);
+	values[6] = PG_GETARG_DATUM(6);
 	insert_projection(values, nulls, name);
 
-	values[1] = Int32GetDatum(1);
+	values[1] = Int32GetDatum(cqrs_free_build_number(name));
 	values[2] = PG_GETARG_DATUM(2);
 	SPI_connect();
 	cqrs_plan_execute(CQRS_PLAN_INSERT_BUILD, values, NULL);
@@ -172,6 +180,37 @@ cqrs_off(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("projection \"%s\" has no rule for event type \"%s\"", name, event_type)));
 	PG_RETURN_VOID();
+}
+
+/*
+ * The number of the next build.  A schema may be there that we know nothing of,
+ * as after a restore without data; it is left alone.
+ */
+int32
+cqrs_free_build_number(const char *projection)
+{
+	int32		number = 0;
+	ListCell   *lc;
+
+	foreach(lc, cqrs_build_rows(projection))
+		number = Max(number, ((CqrsBuildRow *) lfirst(lc))->number);
+	do
+	{
+		number++;
+	} while (OidIsValid(get_namespace_oid(cqrs_build_name(projection, number), true)));
+	return number;
+}
+
+void
+cqrs_require_not_negative(Interval *interval, const char *argument)
+{
+	Interval	zero = {0};
+
+	if (DatumGetBool(DirectFunctionCall2(interval_lt, IntervalPGetDatum(interval),
+										 IntervalPGetDatum(&zero))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must not be negative", argument)));
 }
 
 /*
@@ -285,7 +324,11 @@ lock_draft(const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_CQRS_PROJECTION_NOT_DRAFT),
 				 errmsg("projection \"%s\" is not a draft", name),
+				 projection->next_build != 0 ?
+				 errdetail("The rules of its new build are in use.") :
 				 errdetail("Its rules are in use."),
+				 projection->next_build != 0 ?
+				 errhint("Use cqrs_cancel_build() to throw the new build away, and cqrs_revise() to open a draft.") :
 				 errhint("Use cqrs_revise() to open a draft of it.")));
 	return projection;
 }

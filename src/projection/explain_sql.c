@@ -31,7 +31,8 @@ static List *explain_draft(const CqrsProjection *projection);
 static void put_row(ReturnSetInfo *rsinfo, const CqrsExplainRow *row);
 
 /*
- * cqrs_explain(projection) -> (event_type, plan, reason)
+ * cqrs_explain(projection) -> (event_type, plan, reason): of the draft, if there
+ * is one, as that is what one is working at
  */
 Datum
 cqrs_explain(PG_FUNCTION_ARGS)
@@ -42,10 +43,10 @@ cqrs_explain(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (projection->live_build != 0)
-		rows = cqrs_engine_explain(cqrs_build_get(projection, projection->live_build)->engine);
-	else
+	if (projection->draft != 0)
 		rows = explain_draft(projection);
+	else
+		rows = cqrs_engine_explain(cqrs_build_get(projection, projection->live_build)->engine);
 	foreach(lc, rows)
 		put_row((ReturnSetInfo *) fcinfo->resultinfo, lfirst(lc));
 	return (Datum) 0;

@@ -21,6 +21,7 @@
 #include "base/plans.h"
 #include "event/cursor.h"
 #include "projection/build.h"
+#include "projection/build_row.h"
 #include "projection/inline.h"
 #include "projection/registry.h"
 #include "projection/tables.h"
@@ -30,6 +31,8 @@ PG_FUNCTION_INFO_V1(cqrs_resume);
 PG_FUNCTION_INFO_V1(cqrs_drop_projection);
 
 static CqrsProjection *lock_started(const char *name);
+static void lock_builds(const char *name);
+static void resume_builds(const CqrsProjection *projection);
 static void delete_rows(const char *name);
 
 /*
@@ -52,13 +55,15 @@ cqrs_pause(PG_FUNCTION_ARGS)
 }
 
 /*
- * cqrs_resume(projection).  Does nothing when it is running already.
+ * cqrs_resume(projection).  What an error has stopped, the projection or another
+ * build of it, goes on; does nothing when all is running already.
  */
 Datum
 cqrs_resume(PG_FUNCTION_ARGS)
 {
 	CqrsProjection *projection = lock_started(cqrs_arg_string(fcinfo, 0, "projection"));
 
+	resume_builds(projection);
 	if (projection->state == CQRS_PROJECTION_RUNNING)
 		PG_RETURN_VOID();
 	cqrs_projection_set_state(projection, CQRS_PROJECTION_RUNNING);
@@ -75,18 +80,22 @@ cqrs_drop_projection(PG_FUNCTION_ARGS)
 {
 	char	   *name = cqrs_arg_string(fcinfo, 0, "projection");
 	CqrsProjection *projection = cqrs_projection_get_own(name);
+	ListCell   *lc;
 
 	cqrs_build_require_idle(name);
 	if (projection->is_inline)
 		cqrs_inline_lock();
-	if (projection->live_build != 0)
-		cqrs_build_lock(name, projection->live_build);
+	lock_builds(name);
 	projection = cqrs_projection_lock_own(name);
 
-	if (projection->live_build != 0)
+	foreach(lc, cqrs_build_rows(name))
 	{
-		cqrs_tables_drop(projection, projection->live_build);
-		cqrs_cursor_drop(cqrs_build_name(name, projection->live_build));
+		CqrsBuildRow *row = lfirst(lc);
+
+		if (row->state == CQRS_BUILD_DRAFT)
+			continue;
+		cqrs_tables_drop(projection, row->number);
+		cqrs_cursor_drop(cqrs_build_name(name, row->number));
 	}
 	delete_rows(name);
 	PG_RETURN_VOID();
@@ -109,6 +118,37 @@ lock_started(const char *name)
 				 errmsg("projection \"%s\" has not been started", name),
 				 errhint("Use cqrs_start().")));
 	return projection;
+}
+
+/*
+ * In the order that everybody locks them in.
+ */
+static void
+lock_builds(const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, cqrs_build_rows(name))
+		if (((CqrsBuildRow *) lfirst(lc))->state != CQRS_BUILD_DRAFT)
+			cqrs_build_lock(name, ((CqrsBuildRow *) lfirst(lc))->number);
+}
+
+static void
+resume_builds(const CqrsProjection *projection)
+{
+	ListCell   *lc;
+
+	foreach(lc, cqrs_build_rows(projection->name))
+	{
+		CqrsBuildRow *row = lfirst(lc);
+
+		if (row->last_error == NULL)
+			continue;
+		row->last_error = NULL;
+		cqrs_build_row_write(row);
+		/* whoever works for it learns of it by a change of the projection */
+		cqrs_projection_write(projection);
+	}
 }
 
 static void

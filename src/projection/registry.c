@@ -20,10 +20,12 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 #include "base/compat.h"
 #include "base/plans.h"
@@ -42,6 +44,9 @@ enum
 	COL_LIVE_BUILD,
 	COL_NEXT_BUILD,
 	COL_LAST_ERROR,
+	COL_FOLLOWER,
+	COL_KEEP_PREVIOUS,
+	COL_HAS_OTHERS,
 	COL_DRAFT
 };
 
@@ -59,6 +64,7 @@ static const char *const on_error_names[] = {
 };
 
 static CqrsProjection *read_projection(CqrsPlanId plan, const char *name);
+static List *list_names(CqrsPlanId plan);
 static CqrsProjection *row_to_projection(uint64 row);
 static CqrsRuleDef *row_to_rule(uint64 row, const char *projection);
 static void check_handler(const char *projection, const char *signature, const char *owner);
@@ -170,16 +176,16 @@ cqrs_projection_list(void)
 List *
 cqrs_projection_running_async(void)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	List	   *result = NIL;
+	return list_names(CQRS_PLAN_LIST_RUNNING);
+}
 
-	SPI_connect();
-	cqrs_plan_execute(CQRS_PLAN_LIST_RUNNING, NULL, NULL);
-	MemoryContextSwitchTo(caller);
-	for (uint64 row = 0; row < SPI_processed; row++)
-		result = lappend(result, get_string(row, 1));
-	SPI_finish();
-	return result;
+/*
+ * The same of all that have a build to apply events to, be it not the live one.
+ */
+List *
+cqrs_projection_to_catch_up(void)
+{
+	return list_names(CQRS_PLAN_LIST_CATCH_UP);
 }
 
 /*
@@ -202,29 +208,6 @@ cqrs_projection_rules(const char *name, int32 build)
 }
 
 /*
- * The statements that create the tables of a build.
- */
-char *
-cqrs_projection_tables(const char *name, int32 build)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	Datum		value = CStringGetTextDatum(name);
-	char	   *result = NULL;
-
-	SPI_connect();
-	cqrs_plan_execute(CQRS_PLAN_LIST_BUILDS, &value, NULL);
-	MemoryContextSwitchTo(caller);
-	for (uint64 row = 0; row < SPI_processed; row++)
-		if (get_number(row, 1) == build)
-			result = get_string(row, 2);
-	SPI_finish();
-
-	if (result == NULL)
-		elog(ERROR, "projection \"%s\" has no build %d", name, build);
-	return result;
-}
-
-/*
  * All transitions of state go through here.
  */
 void
@@ -238,6 +221,26 @@ cqrs_projection_set_state(const CqrsProjection *projection, CqrsProjectionState 
 
 	SPI_connect();
 	cqrs_plan_execute(CQRS_PLAN_SET_STATE, values, NULL);
+	SPI_finish();
+}
+
+/*
+ * Writes state, builds and keep_previous.  The caller holds the row locked.
+ */
+void
+cqrs_projection_write(const CqrsProjection *projection)
+{
+	Datum		values[6] = {CStringGetTextDatum(projection->name),
+		CStringGetTextDatum(state_names[projection->state]),
+		Int32GetDatum(projection->live_build),
+		Int32GetDatum(projection->next_build),
+		Int32GetDatum(projection->follower),
+	IntervalPGetDatum(projection->keep_previous)};
+	bool		nulls[6] = {false, false, projection->live_build == 0,
+		projection->next_build == 0, projection->follower == 0, false};
+
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_CHANGE_PROJECTION, values, nulls);
 	SPI_finish();
 }
 
@@ -315,6 +318,21 @@ cqrs_function_owner(Oid function)
 	return owner;
 }
 
+static List *
+list_names(CqrsPlanId plan)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *result = NIL;
+
+	SPI_connect();
+	cqrs_plan_execute(plan, NULL, NULL);
+	MemoryContextSwitchTo(caller);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		result = lappend(result, get_string(row, 1));
+	SPI_finish();
+	return result;
+}
+
 static CqrsProjection *
 read_projection(CqrsPlanId plan, const char *name)
 {
@@ -337,6 +355,8 @@ row_to_projection(uint64 row)
 {
 	CqrsProjection *result = palloc0(sizeof(CqrsProjection));
 	char	   *state = get_string(row, COL_STATE);
+	HeapTuple	tuple = SPI_tuptable->vals[row];
+	bool		isnull;
 
 	result->name = get_string(row, COL_NAME);
 	result->owner = get_string(row, COL_OWNER);
@@ -348,6 +368,13 @@ row_to_projection(uint64 row)
 			result->state = (CqrsProjectionState) i;
 	result->live_build = get_number(row, COL_LIVE_BUILD);
 	result->next_build = get_number(row, COL_NEXT_BUILD);
+	result->follower = get_number(row, COL_FOLLOWER);
+	result->keep_previous = (Interval *)
+		DatumGetPointer(datumCopy(SPI_getbinval(tuple, SPI_tuptable->tupdesc,
+												COL_KEEP_PREVIOUS, &isnull),
+								  false, sizeof(Interval)));
+	result->has_others = DatumGetBool(SPI_getbinval(tuple, SPI_tuptable->tupdesc,
+													COL_HAS_OTHERS, &isnull));
 	result->draft = get_number(row, COL_DRAFT);
 	result->last_error = get_string(row, COL_LAST_ERROR);
 	return result;

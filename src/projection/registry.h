@@ -13,6 +13,7 @@
 #ifndef CQRS_PROJECTION_REGISTRY_H
 #define CQRS_PROJECTION_REGISTRY_H
 
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 
 /* the name has to leave room for "$" and the number of a build */
@@ -46,6 +47,9 @@ typedef struct CqrsProjection
 	CqrsProjectionState state;
 	int32		live_build;		/* 0: none */
 	int32		next_build;		/* 0: none */
+	int32		follower;		/* it is complete, and kept so; 0: none */
+	Interval   *keep_previous;	/* how long a build is kept that has been replaced */
+	bool		has_others;		/* are there builds, beside the live one, to look after? */
 	int32		draft;			/* number of the build that is a draft, 0: none */
 	char	   *last_error;		/* may be NULL */
 } CqrsProjection;
@@ -59,8 +63,9 @@ extern Oid	cqrs_projection_role(const CqrsProjection *projection);
 extern bool cqrs_projection_is_mine(const CqrsProjection *projection);
 extern List *cqrs_projection_list(void);
 extern List *cqrs_projection_running_async(void);
+extern List *cqrs_projection_to_catch_up(void);
 extern List *cqrs_projection_rules(const char *name, int32 build);
-extern char *cqrs_projection_tables(const char *name, int32 build);
+extern void cqrs_projection_write(const CqrsProjection *projection);
 extern void cqrs_projection_set_state(const CqrsProjection *projection,
 									  CqrsProjectionState state);
 extern void cqrs_projection_set_error(const char *name, const char *error);

@@ -12,25 +12,27 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
+#include "catalog/namespace.h"
 #include "fmgr.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
 
 #include "base/args.h"
 #include "base/compat.h"
 #include "base/errcodes.h"
-#include "base/plans.h"
+#include "base/names.h"
 #include "event/cursor.h"
+#include "projection/bulk.h"
 #include "projection/inline.h"
+#include "projection/run_as.h"
 #include "projection/start.h"
 #include "projection/tables.h"
+#include "projection/views.h"
 
 PG_FUNCTION_INFO_V1(cqrs_start);
 
 static void require_draft(const CqrsProjection *projection);
-static void record_start(const CqrsProjection *projection, int32 number, List *views);
+static void start_first(CqrsProjection *projection);
+static void start_next(CqrsProjection *projection);
+static void require_place_for_views(const CqrsProjection *projection, Oid role);
 
 /*
  * cqrs_start(projection)
@@ -38,20 +40,28 @@ static void record_start(const CqrsProjection *projection, int32 number, List *v
 Datum
 cqrs_start(PG_FUNCTION_ARGS)
 {
-	char	   *name = cqrs_arg_string(fcinfo, 0, "projection");
+	cqrs_start_draft(cqrs_arg_string(fcinfo, 0, "projection"));
+	PG_RETURN_VOID();
+}
+
+/*
+ * The first build of a projection serves from now on; another one is filled
+ * beside it, to take its place.
+ */
+void
+cqrs_start_draft(const char *name)
+{
 	CqrsProjection *projection = cqrs_projection_get_own(name);
 
 	require_draft(projection);
-	if (projection->is_inline)
+	if (projection->is_inline && projection->live_build == 0)
 		cqrs_inline_lock();
 	projection = cqrs_projection_lock_own(name);
 	require_draft(projection);
-
-	cqrs_start_build(projection, projection->draft);
-	cqrs_projection_set_state(projection, CQRS_PROJECTION_RUNNING);
-	if (projection->is_inline)
-		cqrs_inline_begin(projection);
-	PG_RETURN_VOID();
+	if (projection->live_build == 0)
+		start_first(projection);
+	else
+		start_next(projection);
 }
 
 /*
@@ -61,50 +71,76 @@ cqrs_start(PG_FUNCTION_ARGS)
 CqrsBuild *
 cqrs_start_build(const CqrsProjection *projection, int32 number)
 {
-	Oid			role = cqrs_projection_role(projection);
-	List	   *views;
-
-	cqrs_tables_create(projection, number, role);
-	views = cqrs_views_create(projection, number, role);
+	cqrs_tables_create(projection, number, cqrs_projection_role(projection));
 	cqrs_cursor_create(cqrs_build_name(projection->name, number));
-	record_start(projection, number, views);
 	return cqrs_build_get(projection, number);
 }
 
 static void
 require_draft(const CqrsProjection *projection)
 {
-	if (projection->draft == 0)
+	if (projection->draft != 0)
+		return;
+	if (projection->next_build != 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_CQRS_PROJECTION_NOT_DRAFT),
-				 errmsg("projection \"%s\" is not a draft", projection->name),
-				 projection->state == CQRS_PROJECTION_RUNNING ?
-				 errdetail("It has been started.") : 0,
-				 projection->state == CQRS_PROJECTION_RUNNING ?
-				 errhint("Use cqrs_revise() to open a draft of it.") :
-				 errhint("Use cqrs_resume() to let it go on.")));
-	if (projection->live_build != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("projection \"%s\" has a build in use", projection->name)));
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("projection \"%s\" is being rebuilt", projection->name),
+				 errdetail("Build %d is being filled.", projection->next_build),
+				 errhint("See cqrs.build_progress, or use cqrs_cancel_build().")));
+	ereport(ERROR,
+			(errcode(ERRCODE_CQRS_PROJECTION_NOT_DRAFT),
+			 errmsg("projection \"%s\" is not a draft", projection->name),
+			 projection->state == CQRS_PROJECTION_RUNNING ?
+			 errdetail("It has been started.") : 0,
+			 projection->state == CQRS_PROJECTION_RUNNING ?
+			 errhint("Use cqrs_revise() to open a draft of it.") :
+			 errhint("Use cqrs_resume() to let it go on.")));
 }
 
 static void
-record_start(const CqrsProjection *projection, int32 number, List *views)
+start_first(CqrsProjection *projection)
 {
-	Datum	   *names = palloc(Max(list_length(views), 1) * sizeof(Datum));
-	Datum		values[3];
-	int			i = 0;
-	ListCell   *lc;
+	CqrsBuildRow *row = cqrs_build_row(projection->name, projection->draft);
+	CqrsBuild  *build = cqrs_start_build(projection, row->number);
 
-	foreach(lc, views)
-		names[i++] = CStringGetTextDatum(lfirst(lc));
-	values[0] = CStringGetTextDatum(projection->name);
-	values[1] = Int32GetDatum(number);
-	values[2] = PointerGetDatum(construct_array(names, i, TEXTOID, -1, false, TYPALIGN_INT));
+	row->state = CQRS_BUILD_LIVE;
+	row->views = cqrs_views_create(projection, row->number, build->role);
+	cqrs_build_row_write(row);
 
-	SPI_connect();
-	cqrs_plan_execute(CQRS_PLAN_START_BUILD, values, NULL);
-	cqrs_plan_execute(CQRS_PLAN_SET_LIVE_BUILD, values, NULL);
-	SPI_finish();
+	projection->live_build = row->number;
+	projection->state = CQRS_PROJECTION_RUNNING;
+	cqrs_projection_write(projection);
+	if (projection->is_inline)
+		cqrs_inline_begin(projection);
+}
+
+/*
+ * What can stand in the way of the swap is looked for now, before there is work
+ * to be lost.
+ */
+static void
+start_next(CqrsProjection *projection)
+{
+	CqrsBuildRow *row = cqrs_build_row(projection->name, projection->draft);
+	CqrsBuild  *build = cqrs_start_build(projection, row->number);
+
+	require_place_for_views(projection, build->role);
+	cqrs_views_check(projection, projection->live_build, row->number, build->role);
+	row->state = CQRS_BUILD_FILLING;
+	row->later = cqrs_bulk_leave_out(build);
+	cqrs_build_row_write(row);
+
+	projection->next_build = row->number;
+	cqrs_projection_write(projection);
+}
+
+static void
+require_place_for_views(const CqrsProjection *projection, Oid role)
+{
+	CqrsRunAs	before;
+
+	cqrs_run_as_begin(role, NULL, &before);
+	cqrs_require_schema_create(get_namespace_oid(projection->read_schema, false),
+							   projection->read_schema);
+	cqrs_run_as_end(&before);
 }

@@ -15,6 +15,7 @@
 
 #include "projection/build.h"
 
+extern void cqrs_start_draft(const char *name);
 extern CqrsBuild *cqrs_start_build(const CqrsProjection *projection, int32 number);
 
 #endif							/* CQRS_START_H */

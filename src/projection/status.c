@@ -28,6 +28,7 @@
 #include "event/reader.h"
 
 PG_FUNCTION_INFO_V1(cqrs_behind);
+PG_FUNCTION_INFO_V1(cqrs_read_progress);
 
 /* beyond this many events, the number is an estimate */
 #define COUNT_EXACTLY 100000
@@ -55,6 +56,33 @@ cqrs_behind(PG_FUNCTION_ARGS)
 	{
 		values[0] = Int64GetDatum(count_behind(name, &oldest));
 		values[1] = Float8GetDatum((double) (now - oldest) / USECS_PER_SEC);
+		nulls[0] = nulls[1] = false;
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+/*
+ * cqrs.read_progress(cursor_name) -> (events_done, events_total): positions of
+ * the log that have been passed, and drawn.  Nulls without such a cursor.
+ */
+Datum
+cqrs_read_progress(PG_FUNCTION_ARGS)
+{
+	char	   *name = cqrs_arg_string_or_null(fcinfo, 0);
+	CqrsCursor	cursor;
+	TupleDesc	desc;
+	Datum		values[2] = {0};
+	bool		nulls[2] = {true, true};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (name && cqrs_cursor_read(name, &cursor))
+	{
+		int64		total = cqrs_log_last_drawn();
+		int64		done = Max(cursor.done.floor, cursor.position);
+
+		values[0] = Int64GetDatum(Min(done, total));
+		values[1] = Int64GetDatum(total);
 		nulls[0] = nulls[1] = false;
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));

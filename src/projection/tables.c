@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * tables.c
- *		What exists of a build in the database: its schema, tables and views.
+ *		What exists of a build in the database: its schema and tables.
  *
  * NOTES
  *		The schema is made on behalf of the owner, who need not have the right
@@ -33,15 +33,13 @@
 
 #include "base/compat.h"
 #include "base/plans.h"
+#include "projection/build_row.h"
+#include "projection/carry.h"
 #include "projection/run_as.h"
 #include "projection/tables.h"
+#include "projection/views.h"
 
-static void run_as_owner(const char *sql, Oid role, const char *schema, const char *what);
-static List *names_to_show(const char *schema);
-static void create_view(const CqrsProjection *projection, const char *schema,
-						const char *name, Oid role);
-static void add_views(ObjectAddresses *targets, const CqrsProjection *projection,
-					  int32 number, Oid schema);
+static void add_views(ObjectAddresses *targets, const CqrsProjection *projection, int32 number);
 static void add_contents(ObjectAddresses *targets, Oid schema);
 static void statement_context(void *arg);
 
@@ -66,24 +64,8 @@ cqrs_tables_create(const CqrsProjection *projection, int32 number, Oid role)
 	NamespaceCreate(schema, role, false);
 	CommandCounterIncrement();
 
-	run_as_owner(cqrs_projection_tables(projection->name, number), role, schema,
+	cqrs_run_as_owner(cqrs_build_row(projection->name, number)->tables, role, schema,
 				 psprintf("tables of projection \"%s\"", projection->name));
-}
-
-/*
- * Creates a view in the read schema for each table and view of the build whose
- * name does not begin with "_".  Gives their names.
- */
-List *
-cqrs_views_create(const CqrsProjection *projection, int32 number, Oid role)
-{
-	char	   *schema = cqrs_build_name(projection->name, number);
-	List	   *names = names_to_show(schema);
-	ListCell   *lc;
-
-	foreach(lc, names)
-		create_view(projection, schema, lfirst(lc), role);
-	return names;
 }
 
 /*
@@ -109,7 +91,7 @@ cqrs_tables_drop(const CqrsProjection *projection, int32 number)
 	}
 
 	targets = new_object_addresses();
-	add_views(targets, projection, number, schema);
+	add_views(targets, projection, number);
 	add_contents(targets, schema);
 	ObjectAddressSet(address, NamespaceRelationId, schema);
 	add_exact_object_address(&address, targets);
@@ -134,11 +116,57 @@ cqrs_schema_owner(Oid schema)
 	return owner;
 }
 
+Oid
+cqrs_relation_owner(Oid relation)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relation);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * Privileges on the tables and the schema of a build, for readers of views with
+ * "security_invoker", go over to another build.
+ */
+void
+cqrs_tables_carry_acls(const CqrsProjection *projection, int32 from, int32 to)
+{
+	Oid			old = get_namespace_oid(cqrs_build_name(projection->name, from), true);
+	Oid			new = get_namespace_oid(cqrs_build_name(projection->name, to), false);
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *names = NIL;
+	Datum		value = ObjectIdGetDatum(new);
+	ListCell   *lc;
+
+	if (!OidIsValid(old))
+		return;
+	cqrs_carry_schema_acl(old, new);
+
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_BUILD_RELATIONS, &value, NULL);
+	MemoryContextSwitchTo(caller);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		names = lappend(names, SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1));
+	SPI_finish();
+	foreach(lc, names)
+	{
+		Oid			relation = get_relname_relid(lfirst(lc), old);
+
+		if (OidIsValid(relation))
+			cqrs_carry_table_acl(relation, get_relname_relid(lfirst(lc), new));
+	}
+}
+
 /*
  * Runs statements of a user, or ones made of names that he gave.
  */
-static void
-run_as_owner(const char *sql, Oid role, const char *schema, const char *what)
+void
+cqrs_run_as_owner(const char *sql, Oid role, const char *schema, const char *what)
 {
 	ErrorContextCallback callback;
 	CqrsRunAs	before;
@@ -154,57 +182,18 @@ run_as_owner(const char *sql, Oid role, const char *schema, const char *what)
 	error_context_stack = callback.previous;
 }
 
-/*
- * Names of the relations of a build that are for readers.
- */
-static List *
-names_to_show(const char *schema)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	Datum		value = ObjectIdGetDatum(get_namespace_oid(schema, false));
-	List	   *result = NIL;
-
-	SPI_connect();
-	cqrs_plan_execute(CQRS_PLAN_BUILD_RELATIONS, &value, NULL);
-	MemoryContextSwitchTo(caller);
-	for (uint64 row = 0; row < SPI_processed; row++)
-		result = lappend(result, SPI_getvalue(SPI_tuptable->vals[row],
-											  SPI_tuptable->tupdesc, 1));
-	SPI_finish();
-	return result;
-}
-
 static void
-create_view(const CqrsProjection *projection, const char *schema, const char *name, Oid role)
+add_views(ObjectAddresses *targets, const CqrsProjection *projection, int32 number)
 {
-	char	   *view = quote_qualified_identifier(projection->read_schema, name);
-	char	   *sql = psprintf("CREATE VIEW %s AS SELECT * FROM %s", view,
-							   quote_qualified_identifier(schema, name));
+	ListCell   *lc;
 
-	run_as_owner(sql, role, NULL,
-				 psprintf("view %s of projection \"%s\"", view, projection->name));
-}
-
-static void
-add_views(ObjectAddresses *targets, const CqrsProjection *projection, int32 number, Oid schema)
-{
-	Datum		values[4] = {ObjectIdGetDatum(schema),
-		ObjectIdGetDatum(get_namespace_oid(projection->read_schema, true)),
-		CStringGetTextDatum(projection->name), Int32GetDatum(number)};
-
-	SPI_connect();
-	cqrs_plan_execute(CQRS_PLAN_BUILD_VIEWS, values, NULL);
-	for (uint64 row = 0; row < SPI_processed; row++)
+	foreach(lc, cqrs_views_of(projection, number))
 	{
 		ObjectAddress address;
-		bool		isnull;
 
-		ObjectAddressSet(address, RelationRelationId,
-						 DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row],
-														SPI_tuptable->tupdesc, 1, &isnull)));
+		ObjectAddressSet(address, RelationRelationId, lfirst_oid(lc));
 		add_exact_object_address(&address, targets);
 	}
-	SPI_finish();
 }
 
 /*

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * tables.h
- *		What exists of a build in the database: its schema, tables and views.
+ *		What exists of a build in the database: its schema and tables.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -17,8 +17,10 @@
 
 extern char *cqrs_build_name(const char *projection, int32 number);
 extern void cqrs_tables_create(const CqrsProjection *projection, int32 number, Oid role);
-extern List *cqrs_views_create(const CqrsProjection *projection, int32 number, Oid role);
+extern void cqrs_run_as_owner(const char *sql, Oid role, const char *schema, const char *what);
 extern Oid	cqrs_schema_owner(Oid schema);
+extern Oid	cqrs_relation_owner(Oid relation);
+extern void cqrs_tables_carry_acls(const CqrsProjection *projection, int32 from, int32 to);
 extern void cqrs_tables_drop(const CqrsProjection *projection, int32 number);
 
 #endif							/* CQRS_TABLES_H */

@@ -199,9 +199,11 @@ add_demand(CqrsBoard *board, int number, TimestampTz now)
 		return;
 	if (!cqrs_board_task_ready(task, database, now))
 	{
+		TimestampTz due = cqrs_board_task_due(task, now);
+
 		task->noticed_at = 0;
-		if (task->slot < 0 && task->failures > 0 && now < task->retry_at)
-			demand->due = Min(demand->due, task->retry_at);
+		if (due != 0)
+			demand->due = Min(demand->due, due);
 		return;
 	}
 	if (now < pool->next_start)

@@ -211,7 +211,7 @@ bool
 cqrs_board_is_idle(CqrsBoardDatabase *database, const char *projection)
 {
 	CqrsBoard  *board = cqrs_board_lock(LW_SHARED);
-	int			task = cqrs_board_task(database->oid, -1, projection, false);
+	int			task = cqrs_board_task(database->oid, -1, projection, false, false);
 	bool		result = false;
 
 	if (task >= 0)
@@ -263,7 +263,7 @@ cqrs_board_pool(Oid database, Oid owner, bool create)
  * Its number, or -1.
  */
 int
-cqrs_board_task(Oid database, int pool, const char *name, bool create)
+cqrs_board_task(Oid database, int pool, const char *name, bool others, bool create)
 {
 	CqrsBoard  *board = cqrs_board();
 	CqrsBoardTask *task;
@@ -272,7 +272,8 @@ cqrs_board_task(Oid database, int pool, const char *name, bool create)
 	for (i = 0; i < board->n_tasks; i++)
 	{
 		task = &board->tasks[i];
-		if (task->pool >= 0 && task->database == database && strcmp(NameStr(task->name), name) == 0)
+		if (task->pool >= 0 && task->database == database && task->others == others &&
+			strcmp(NameStr(task->name), name) == 0)
 			return i;
 	}
 	if (!create || (i = find_free_task(board)) < 0)
@@ -283,6 +284,7 @@ cqrs_board_task(Oid database, int pool, const char *name, bool create)
 	task->pool = pool;
 	task->database = database;
 	namestrcpy(&task->name, name);
+	task->others = others;
 	task->more = true;
 	task->slot = -1;
 	return i;
@@ -300,8 +302,23 @@ cqrs_board_task_ready(const CqrsBoardTask *task, const CqrsBoardDatabase *databa
 	if (task->failures > 0 && now < task->retry_at &&
 		task->retry_definition == pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &database->definition)))
 		return false;
-	return task->more ||
+	if (now < task->not_before)
+		return false;
+	return task->more || (task->due != 0 && now >= task->due) ||
 		task->seen != pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &database->appended));
+}
+
+/*
+ * When a task that is not ready may be, though nothing happens; 0: never.
+ */
+TimestampTz
+cqrs_board_task_due(const CqrsBoardTask *task, TimestampTz now)
+{
+	if (task->slot >= 0 || !task->running)
+		return 0;
+	if (task->failures > 0 && now < task->retry_at)
+		return task->retry_at;
+	return Max(task->not_before, task->due);
 }
 
 /*

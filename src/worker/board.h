@@ -74,19 +74,22 @@ typedef struct CqrsBoardPool
 } CqrsBoardPool;
 
 /*
- * A projection, seen as work to do.
+ * A projection, seen as work to do: its live build, or those beside it.
  */
 typedef struct CqrsBoardTask
 {
 	int			pool;			/* -1: free */
 	Oid			database;
 	NameData	name;
+	bool		others;			/* the builds beside the live one? */
 	bool		listed;			/* found by the scan under way? */
 	bool		running;		/* as far as we know */
 	bool		more;			/* whatever "seen" says, there may be events */
 	int			slot;			/* of the worker that has it now; -1: none */
 	uint64		seen;			/* value of "appended" that it has caught up with */
-	TimestampTz served_at;		/* end of its last turn; of cqrs_clock(), as are the next two */
+	TimestampTz served_at;		/* end of its last turn; of cqrs_clock(), as are the next four */
+	TimestampTz not_before;		/* nothing to do until then; 0: who knows */
+	TimestampTz due;			/* there is something to do then; 0: no */
 	TimestampTz noticed_at;		/* the launcher has seen it wait; 0: it has not */
 	TimestampTz retry_at;		/* not before, unless the definition has changed */
 	uint32		retry_definition;
@@ -166,9 +169,10 @@ extern bool cqrs_board_is_idle(CqrsBoardDatabase *database, const char *projecti
 
 /* the caller holds the lock */
 extern int	cqrs_board_pool(Oid database, Oid owner, bool create);
-extern int	cqrs_board_task(Oid database, int pool, const char *name, bool create);
+extern int	cqrs_board_task(Oid database, int pool, const char *name, bool others, bool create);
 extern bool cqrs_board_task_ready(const CqrsBoardTask *task, const CqrsBoardDatabase *database,
 								  TimestampTz now);
+extern TimestampTz cqrs_board_task_due(const CqrsBoardTask *task, TimestampTz now);
 extern CqrsBoardDatabase *cqrs_board_find_database(Oid oid);
 extern void cqrs_board_free_slot(CqrsBoardSlot *slot);
 extern bool cqrs_board_is_blocked(Oid database);

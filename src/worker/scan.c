@@ -39,6 +39,7 @@ extern PGDLLEXPORT void cqrs_scanner_main(Datum main_arg);
 static void scan_database(CqrsBoardDatabase *database);
 static void begin_listing(void);
 static bool list_projection(CqrsBoardDatabase *database, CqrsProjection *projection);
+static bool list_task(int pool, const char *name, bool others, bool running);
 static void end_listing(CqrsBoardDatabase *database);
 static bool may_be_served(Oid role);
 
@@ -119,14 +120,15 @@ list_projection(CqrsBoardDatabase *database, CqrsProjection *projection)
 {
 	Oid			role = get_role_oid(projection->owner, true);
 	bool		running = (projection->state == CQRS_PROJECTION_RUNNING && !projection->is_inline);
+	bool		others = (projection->state != CQRS_PROJECTION_PAUSED && projection->has_others);
 	bool		served = OidIsValid(role) && may_be_served(role);
 	CqrsBoard  *board;
 	int			pool;
-	int			task = -1;
+	bool		listed = false;
 
 	if (!OidIsValid(role))
 	{
-		if (running)
+		if (running || others)
 			ereport(LOG,
 					(errmsg("role \"%s\", which owns projection \"%s\", does not exist",
 							projection->owner, projection->name)));
@@ -136,20 +138,9 @@ list_projection(CqrsBoardDatabase *database, CqrsProjection *projection)
 	board = cqrs_board_lock(LW_EXCLUSIVE);
 	pool = cqrs_board_pool(MyDatabaseId, role, true);
 	if (pool >= 0)
-		task = cqrs_board_task(MyDatabaseId, pool, projection->name, true);
-	if (task >= 0)
-	{
-		board->tasks[task].listed = true;
-		/* it may have been resumed because what made it fail is mended */
-		if (running && !board->tasks[task].running)
-		{
-			board->tasks[task].more = true;
-			board->tasks[task].failures = 0;
-		}
-		board->tasks[task].running = running;
-		board->tasks[task].pool = pool;
-	}
-	if (pool >= 0 && running)
+		listed = list_task(pool, projection->name, false, running) &&
+			(!others || list_task(pool, projection->name, true, others));
+	if (pool >= 0 && (running || others))
 	{
 		CqrsBoardPool *entry = &board->pools[pool];
 
@@ -169,7 +160,31 @@ list_projection(CqrsBoardDatabase *database, CqrsProjection *projection)
 		}
 	}
 	cqrs_board_unlock();
-	return task >= 0;
+	return listed;
+}
+
+/*
+ * Called with the lock.
+ */
+static bool
+list_task(int pool, const char *name, bool others, bool running)
+{
+	int			number = cqrs_board_task(MyDatabaseId, pool, name, others, true);
+	CqrsBoardTask *task;
+
+	if (number < 0)
+		return false;
+	task = &cqrs_board()->tasks[number];
+	task->listed = true;
+	/* it may have been resumed because what made it fail is mended */
+	if (running && (!task->running || others))
+	{
+		task->more = true;
+		task->failures = 0;
+	}
+	task->running = running;
+	task->pool = pool;
+	return true;
 }
 
 static void

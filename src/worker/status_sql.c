@@ -103,7 +103,7 @@ cqrs_read_work(PG_FUNCTION_ARGS)
 	if (name && cqrs_board())
 	{
 		CqrsBoard  *board = cqrs_board_lock(LW_SHARED);
-		int			number = cqrs_board_task(MyDatabaseId, -1, name, false);
+		int			number = cqrs_board_task(MyDatabaseId, -1, name, false, false);
 
 		database = cqrs_board_find_database(MyDatabaseId);
 		if (number >= 0 && database)

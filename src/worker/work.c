@@ -43,6 +43,7 @@
 #include "base/guc.h"
 #include "projection/apply.h"
 #include "projection/registry.h"
+#include "projection/upkeep.h"
 #include "worker/backoff.h"
 #include "worker/process.h"
 #include "worker/wakeup.h"
@@ -74,7 +75,7 @@ static Worker worker;
 
 static void serve(int task);
 static bool apply_one_batch(int task);
-static CqrsApplyResult apply_in_transaction(const char *name);
+static CqrsUpkeep apply_in_transaction(const CqrsBoardTask *entry);
 static void record_error(int task, uint32 definition);
 static bool choose(int *task, TimestampTz *next_retry);
 static void list_tasks(const CqrsBoard *board);
@@ -154,7 +155,7 @@ apply_one_batch(int task)
 	CqrsBoardTask *entry = &cqrs_board()->tasks[task];
 	uint64		appended = pg_atomic_read_u64(&worker.database->appended);
 	uint32		definition = pg_atomic_read_u32(&worker.database->definition);
-	CqrsApplyResult volatile result = {.status = CQRS_APPLY_NOT_RUNNING};
+	CqrsUpkeep volatile result = {.result = {.status = CQRS_APPLY_NOT_RUNNING}};
 	bool volatile failed = false;
 
 	/* what is read from the database from now on is as new as those counters */
@@ -164,11 +165,13 @@ apply_one_batch(int task)
 
 	PG_TRY();
 	{
-		CqrsApplyResult r = apply_in_transaction(NameStr(entry->name));
+		CqrsUpkeep	r = apply_in_transaction(entry);
 
-		result.status = r.status;
-		result.applied = r.applied;
-		result.parked = r.parked;
+		result.result.status = r.result.status;
+		result.result.applied = r.result.applied;
+		result.result.parked = r.result.parked;
+		result.not_before = r.not_before;
+		result.due = r.due;
 	}
 	PG_CATCH();
 	{
@@ -184,36 +187,41 @@ apply_one_batch(int task)
 		entry->failures = 0;
 		cqrs_board()->pools[worker.slot->pool].failures = 0;
 		cqrs_board()->pools[worker.slot->pool].problem = CQRS_POOL_FINE;
-		entry->applied += result.applied;
-		entry->parked += result.parked;
+		entry->applied += result.result.applied;
+		entry->parked += result.result.parked;
 		entry->batches++;
-		entry->more = (result.status == CQRS_APPLY_MORE);
-		if (result.status == CQRS_APPLY_CAUGHT_UP)
+		entry->not_before = result.not_before;
+		entry->due = result.due;
+		entry->more = (result.result.status == CQRS_APPLY_MORE);
+		if (result.result.status == CQRS_APPLY_CAUGHT_UP)
 			entry->seen = appended;
 		/* when it has been changed since we looked, look again */
-		else if (result.status == CQRS_APPLY_NOT_RUNNING)
+		else if (result.result.status == CQRS_APPLY_NOT_RUNNING)
 			entry->running = entry->more =
 				(definition != pg_atomic_read_u32(&worker.database->definition));
 	}
 	cqrs_board_unlock();
 	ConditionVariableBroadcast(&worker.database->progress);
-	return !failed && result.status == CQRS_APPLY_MORE;
+	return !failed && result.result.status == CQRS_APPLY_MORE;
 }
 
-static CqrsApplyResult
-apply_in_transaction(const char *name)
+static CqrsUpkeep
+apply_in_transaction(const CqrsBoardTask *entry)
 {
-	CqrsApplyResult result = {.status = CQRS_APPLY_NOT_RUNNING};
+	CqrsUpkeep	result = {.result = {.status = CQRS_APPLY_NOT_RUNNING}};
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	pgstat_report_activity(STATE_RUNNING, "applying events");
+	pgstat_report_activity(STATE_RUNNING, entry->others ? "rebuilding" : "applying events");
 
 	/* a worker may outlive the extension for a moment */
 	if (OidIsValid(get_extension_oid("cqrs", true)))
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
-		result = cqrs_projection_apply(name, cqrs_batch_max_events, false);
+		if (entry->others)
+			result = cqrs_projection_upkeep(NameStr(entry->name), PG_INT64_MAX, false);
+		else
+			result.result = cqrs_projection_apply(NameStr(entry->name), PG_INT64_MAX, false);
 		PopActiveSnapshot();
 	}
 	CommitTransactionCommand();
@@ -289,9 +297,13 @@ choose(int *task, TimestampTz *next_retry)
 			if (best < 0 || entry->served_at < board->tasks[best].served_at)
 				best = worker.tasks[i];
 		}
-		else if (entry->slot < 0 && entry->running && entry->failures > 0 &&
-				 (*next_retry == 0 || entry->retry_at < *next_retry))
-			*next_retry = entry->retry_at;
+		else
+		{
+			TimestampTz due = cqrs_board_task_due(entry, now);
+
+			if (due != 0 && (*next_retry == 0 || due < *next_retry))
+				*next_retry = due;
+		}
 	}
 	if (best >= 0)
 	{

@@ -1,0 +1,115 @@
+/*-------------------------------------------------------------------------
+ *
+ * bulk.c
+ *		What is left out while a build is being filled, and done afterwards.
+ *
+ * NOTES
+ *		To create an index on a full table is faster than to keep it up to date
+ *		while the table is being filled.  But a rule that looks for rows by it
+ *		needs it from the start, and only folds are known not to.  An index that
+ *		could refuse a row, too, has to be there when the row comes.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/projection/bulk.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/dependency.h"
+#include "catalog/pg_class.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+
+#include "base/compat.h"
+#include "base/plans.h"
+#include "projection/bulk.h"
+#include "projection/tables.h"
+
+static bool all_rules_are_folds(CqrsBuild *build);
+
+/*
+ * Drops the indexes that can wait, of a build that has just been created.  Gives
+ * the statements that create them.
+ */
+List *
+cqrs_bulk_leave_out(CqrsBuild *build)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		value = ObjectIdGetDatum(build->schema);
+	ObjectAddresses *targets = new_object_addresses();
+	List	   *result = NIL;
+
+	if (!all_rules_are_folds(build))
+		return NIL;
+
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_BUILD_INDEXES, &value, NULL);
+	MemoryContextSwitchTo(caller);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		ObjectAddress address;
+		bool		isnull;
+		HeapTuple	tuple = SPI_tuptable->vals[row];
+
+		ObjectAddressSet(address, RelationRelationId,
+						 DatumGetObjectId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull)));
+		add_exact_object_address(&address, targets);
+		result = lappend(result, SPI_getvalue(tuple, SPI_tuptable->tupdesc, 2));
+	}
+	SPI_finish();
+
+	performMultipleDeletions(targets, DROP_RESTRICT, 0);
+	free_object_addresses(targets);
+	CommandCounterIncrement();
+	return result;
+}
+
+void
+cqrs_bulk_create(const CqrsBuild *build, const char *statement)
+{
+	cqrs_run_as_owner(statement, build->role, build->name,
+					  psprintf("indexes of projection \"%s\"", build->projection));
+}
+
+/*
+ * Gathers statistics of all tables, so that the first readers get good plans.
+ */
+void
+cqrs_bulk_analyze(const CqrsBuild *build)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		value = ObjectIdGetDatum(build->schema);
+	StringInfoData statement;
+
+	initStringInfo(&statement);
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_BUILD_TABLES, &value, NULL);
+	MemoryContextSwitchTo(caller);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		appendStringInfo(&statement, "%s%s", row == 0 ? "ANALYZE " : ", ",
+						 quote_qualified_identifier(build->name,
+													SPI_getvalue(SPI_tuptable->vals[row],
+																 SPI_tuptable->tupdesc, 1)));
+	SPI_finish();
+	if (statement.len > 0)
+		cqrs_run_as_owner(statement.data, build->role, build->name,
+						  psprintf("statistics of projection \"%s\"", build->projection));
+}
+
+static bool
+all_rules_are_folds(CqrsBuild *build)
+{
+	ListCell   *lc;
+
+	foreach(lc, cqrs_engine_explain(build->engine))
+	{
+		CqrsExplainRow *row = lfirst(lc);
+
+		if (row->plan && strcmp(row->plan, "fold") != 0)
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,141 @@
+/*-------------------------------------------------------------------------
+ *
+ * check.c
+ *		cqrs_check(): is the live build what its events make?
+ *
+ * NOTES
+ *		All is done with one snapshot.  The build that is made for comparison
+ *		lives in a subtransaction that is rolled back, whatever it shows; the
+ *		live build and its cursor are looked at and not locked.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/projection/check.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+#include "base/args.h"
+#include "base/compat.h"
+#include "base/plans.h"
+#include "event/incarnation.h"
+#include "projection/apply.h"
+#include "projection/build_row.h"
+#include "projection/compare.h"
+#include "projection/draft.h"
+#include "projection/start.h"
+#include "projection/tables.h"
+
+PG_FUNCTION_INFO_V1(cqrs_check);
+
+static void check_aside(const CqrsProjection *projection, Snapshot snapshot,
+						ReturnSetInfo *result);
+static void read_limit(const CqrsProjection *projection, Snapshot snapshot, CqrsCursor *limit);
+static int32 copy_definition(const CqrsProjection *projection);
+static void fill(const CqrsProjection *projection, int32 number, const CqrsCursor *limit);
+
+/*
+ * cqrs_check(projection) -> (relation, live, rebuilt)
+ */
+Datum
+cqrs_check(PG_FUNCTION_ARGS)
+{
+	char	   *name = cqrs_arg_string(fcinfo, 0, "projection");
+	CqrsProjection *projection = cqrs_projection_get_own(name);
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	Snapshot	snapshot;
+
+	PreventCommandIfReadOnly("cqrs_check()");
+	PreventCommandIfParallelMode("cqrs_check()");
+	if (projection->live_build == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("projection \"%s\" has not been started", name),
+				 errhint("Use cqrs_start().")));
+	cqrs_build_require_idle(name);
+	InitMaterializedSRF(fcinfo, 0);
+
+	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	check_aside(projection, snapshot, (ReturnSetInfo *) fcinfo->resultinfo);
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	UnregisterSnapshot(snapshot);
+	return (Datum) 0;
+}
+
+static void
+check_aside(const CqrsProjection *projection, Snapshot snapshot, ReturnSetInfo *result)
+{
+	CqrsCursor	limit;
+	int32		number;
+
+	read_limit(projection, snapshot, &limit);
+	number = copy_definition(projection);
+	(void) cqrs_start_build(projection, number);
+	fill(projection, number, &limit);
+	cqrs_builds_compare(cqrs_build_get(projection, projection->live_build),
+						cqrs_build_get(projection, number), snapshot, result);
+}
+
+/*
+ * What the live build has been given, in the eyes of the snapshot.
+ */
+static void
+read_limit(const CqrsProjection *projection, Snapshot snapshot, CqrsCursor *limit)
+{
+	if (projection->is_inline && projection->state == CQRS_PROJECTION_RUNNING)
+	{
+		PushCopiedSnapshot(snapshot);
+		cqrs_cursor_of_snapshot(limit, cqrs_incarnation_here(snapshot));
+		PopActiveSnapshot();
+	}
+	else if (!cqrs_cursor_read_as_of(cqrs_build_name(projection->name, projection->live_build),
+									 snapshot, limit))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("builds of projection \"%s\" have changed meanwhile", projection->name)));
+}
+
+static int32
+copy_definition(const CqrsProjection *projection)
+{
+	int32		number = cqrs_free_build_number(projection->name);
+	Datum		values[4] = {CStringGetTextDatum(projection->name),
+		Int32GetDatum(projection->live_build), Int32GetDatum(number), (Datum) 0};
+	bool		nulls[4] = {false, false, false, true};
+
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_COPY_BUILD, values, nulls);
+	cqrs_plan_execute(CQRS_PLAN_COPY_RULES, values, nulls);
+	SPI_finish();
+	return number;
+}
+
+static void
+fill(const CqrsProjection *projection, int32 number, const CqrsCursor *limit)
+{
+	CqrsApplyOptions options = {.max_events = PG_INT64_MAX, .with_own = true, .bulk = true,
+	.limit = limit};
+	CqrsApplyResult ignored = {0};
+
+	if (!cqrs_build_apply_all(projection, number, &options, &ignored))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("projection \"%s\" cannot be built anew", projection->name),
+				 errdetail("%s", cqrs_build_row(projection->name, number)->last_error)));
+}

@@ -1,0 +1,400 @@
+/*-------------------------------------------------------------------------
+ *
+ * views.c
+ *		The views on a build in the read schema: created, replaced, dropped.
+ *
+ * NOTES
+ *		A view is replaced at its place when its columns are the first ones of
+ *		the new one, as CREATE OR REPLACE VIEW wants it.  Everything of it then
+ *		stays.  Otherwise it is dropped and created, which nothing may stand
+ *		in the way of; what a user has added to it is carried over.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/projection/views.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "base/compat.h"
+#include "base/names.h"
+#include "base/plans.h"
+#include "projection/carry.h"
+#include "projection/tables.h"
+#include "projection/views.h"
+
+/*
+ * From the views of one build to those of another.
+ */
+typedef struct Change
+{
+	const CqrsProjection *projection;
+	Oid			role;
+	char	   *schema;			/* of the new build */
+	List	   *old_views;		/* oids, those that still exist */
+	List	   *names;			/* of the new ones */
+} Change;
+
+static void begin_change(Change *change, const CqrsProjection *projection,
+						 int32 from, int32 to, Oid role);
+static void replace_view(Change *change, const char *name);
+static void create_anew(Change *change, const char *name, Oid old);
+static void create_view(const CqrsProjection *projection, const char *schema,
+						const char *name, const char *options, bool replace, Oid role);
+static void drop_view(Oid view);
+static Oid	find_old(Change *change, const char *name);
+static bool fits(Oid old, Oid new);
+static List *names_to_show(const char *schema);
+static bool contains(List *names, const char *name);
+static void require_own(const CqrsProjection *projection, Oid view, Oid role);
+static void require_no_users(Oid view);
+static void require_free_name(const CqrsProjection *projection, const char *name);
+static void require_no_users_of_tables(const CqrsProjection *projection, int32 number, List *views);
+static void complain(CqrsPlanId plan, Datum *values, const char *what);
+
+/*
+ * Creates a view in the read schema for each table and view of the build whose
+ * name does not begin with "_".  Gives their names.
+ */
+List *
+cqrs_views_create(const CqrsProjection *projection, int32 number, Oid role)
+{
+	char	   *schema = cqrs_build_name(projection->name, number);
+	List	   *names = names_to_show(schema);
+	ListCell   *lc;
+
+	foreach(lc, names)
+		create_view(projection, schema, lfirst(lc), "", false, role);
+	return names;
+}
+
+/*
+ * Could the views of one build be replaced by those of another, and the tables
+ * of the first be dropped?  Errors tell what stands in the way.
+ */
+void
+cqrs_views_check(const CqrsProjection *projection, int32 from, int32 to, Oid role)
+{
+	Change		change;
+	ListCell   *lc;
+
+	begin_change(&change, projection, from, to, role);
+	foreach(lc, change.old_views)
+	{
+		Oid			view = lfirst_oid(lc);
+		char	   *name = get_rel_name(view);
+
+		require_own(projection, view, role);
+		if (!contains(change.names, name) ||
+			!fits(view, get_relname_relid(name, get_namespace_oid(change.schema, false))))
+			require_no_users(view);
+	}
+	foreach(lc, change.names)
+		if (!OidIsValid(find_old(&change, lfirst(lc))))
+			require_free_name(projection, lfirst(lc));
+	require_no_users_of_tables(projection, from, change.old_views);
+}
+
+/*
+ * Gives the names of the new ones.
+ */
+List *
+cqrs_views_replace(const CqrsProjection *projection, int32 from, int32 to, Oid role)
+{
+	Change		change;
+	ListCell   *lc;
+
+	begin_change(&change, projection, from, to, role);
+	foreach(lc, change.old_views)
+		LockRelationOid(lfirst_oid(lc), AccessExclusiveLock);
+
+	/* what has happened to them before we had the locks counts */
+	begin_change(&change, projection, from, to, role);
+	foreach(lc, change.old_views)
+		require_own(projection, lfirst_oid(lc), role);
+	foreach(lc, change.old_views)
+		if (!contains(change.names, get_rel_name(lfirst_oid(lc))))
+		{
+			require_no_users(lfirst_oid(lc));
+			drop_view(lfirst_oid(lc));
+		}
+	foreach(lc, change.names)
+		replace_view(&change, lfirst(lc));
+	return change.names;
+}
+
+/*
+ * The views on a build that there are: their oids, in the order of their names.
+ */
+List *
+cqrs_views_of(const CqrsProjection *projection, int32 number)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Oid			schema = get_namespace_oid(cqrs_build_name(projection->name, number), true);
+	Datum		values[4] = {ObjectIdGetDatum(schema),
+		ObjectIdGetDatum(get_namespace_oid(projection->read_schema, true)),
+		CStringGetTextDatum(projection->name), Int32GetDatum(number)};
+	List	   *result = NIL;
+
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_BUILD_VIEWS, values, NULL);
+	MemoryContextSwitchTo(caller);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool		isnull;
+
+		result = lappend_oid(result,
+							 DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row],
+															SPI_tuptable->tupdesc, 1, &isnull)));
+	}
+	SPI_finish();
+	return result;
+}
+
+static void
+begin_change(Change *change, const CqrsProjection *projection, int32 from, int32 to, Oid role)
+{
+	change->projection = projection;
+	change->role = role;
+	change->schema = cqrs_build_name(projection->name, to);
+	change->old_views = cqrs_views_of(projection, from);
+	change->names = names_to_show(change->schema);
+}
+
+static void
+replace_view(Change *change, const char *name)
+{
+	Oid			old = find_old(change, name);
+	Oid			new = get_relname_relid(name, get_namespace_oid(change->schema, false));
+
+	if (!OidIsValid(old))
+		create_view(change->projection, change->schema, name, "", false, change->role);
+	else if (fits(old, new))
+		create_view(change->projection, change->schema, name, cqrs_view_options(old),
+					true, change->role);
+	else
+		create_anew(change, name, old);
+}
+
+static void
+create_anew(Change *change, const char *name, Oid old)
+{
+	CqrsBaggage *baggage = cqrs_baggage_of(old);
+	char	   *options = cqrs_view_options(old);
+	Oid			new;
+
+	require_no_users(old);
+	drop_view(old);
+	create_view(change->projection, change->schema, name, options, false, change->role);
+	new = get_relname_relid(name, get_namespace_oid(change->projection->read_schema, false));
+	if (baggage->owner != change->role)
+		cqrs_run_as_owner(psprintf("ALTER VIEW %s OWNER TO %s",
+								   quote_qualified_identifier(change->projection->read_schema, name),
+								   quote_identifier(GetUserNameFromId(baggage->owner, false))),
+						  change->role, NULL,
+						  psprintf("view \"%s\" of projection \"%s\"", name,
+								   change->projection->name));
+	cqrs_baggage_give(new, baggage);
+}
+
+static void
+create_view(const CqrsProjection *projection, const char *schema, const char *name,
+			const char *options, bool replace, Oid role)
+{
+	char	   *view = quote_qualified_identifier(projection->read_schema, name);
+	char	   *sql = psprintf("CREATE %sVIEW %s%s AS SELECT * FROM %s",
+							   replace ? "OR REPLACE " : "", view, options,
+							   quote_qualified_identifier(schema, name));
+
+	cqrs_run_as_owner(sql, role, NULL,
+					  psprintf("view %s of projection \"%s\"", view, projection->name));
+}
+
+static void
+drop_view(Oid view)
+{
+	ObjectAddress address;
+
+	ObjectAddressSet(address, RelationRelationId, view);
+	performDeletion(&address, DROP_RESTRICT, 0);
+	CommandCounterIncrement();
+}
+
+/*
+ * The view of that name, if there is one.
+ */
+static Oid
+find_old(Change *change, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, change->old_views)
+		if (strcmp(get_rel_name(lfirst_oid(lc)), name) == 0)
+			return lfirst_oid(lc);
+	return InvalidOid;
+}
+
+/*
+ * Can the view be replaced at its place by one on that relation?
+ */
+static bool
+fits(Oid old, Oid new)
+{
+	Relation	old_rel = relation_open(old, AccessShareLock);
+	Relation	new_rel = relation_open(new, AccessShareLock);
+	int			matched = 0;
+
+	for (int i = 0; i < RelationGetNumberOfAttributes(new_rel) &&
+		 matched < RelationGetNumberOfAttributes(old_rel); i++)
+	{
+		Form_pg_attribute n = TupleDescAttr(RelationGetDescr(new_rel), i);
+		Form_pg_attribute o = TupleDescAttr(RelationGetDescr(old_rel), matched);
+
+		if (n->attisdropped)
+			continue;
+		if (strcmp(NameStr(n->attname), NameStr(o->attname)) != 0 ||
+			n->atttypid != o->atttypid || n->atttypmod != o->atttypmod ||
+			n->attcollation != o->attcollation)
+			break;
+		matched++;
+	}
+	matched -= RelationGetNumberOfAttributes(old_rel);
+	relation_close(new_rel, NoLock);
+	relation_close(old_rel, NoLock);
+	return matched == 0;
+}
+
+/*
+ * Names of the relations of a build that are for readers.
+ */
+static List *
+names_to_show(const char *schema)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		value = ObjectIdGetDatum(get_namespace_oid(schema, false));
+	List	   *result = NIL;
+
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_BUILD_RELATIONS, &value, NULL);
+	MemoryContextSwitchTo(caller);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		result = lappend(result, SPI_getvalue(SPI_tuptable->vals[row],
+											  SPI_tuptable->tupdesc, 1));
+	SPI_finish();
+	return result;
+}
+
+static bool
+contains(List *names, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+		if (strcmp(lfirst(lc), name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * What the view may see is decided by its owner's rights.  So only the owner of
+ * the projection decides what it looks at, if the view is his.
+ */
+static void
+require_own(const CqrsProjection *projection, Oid view, Oid role)
+{
+	Oid			owner = cqrs_relation_owner(view);
+
+	if (!has_privs_of_role(role, owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("view \"%s\" does not belong to \"%s\"", get_rel_name(view),
+						projection->owner),
+				 errdetail("Its owner is \"%s\", so projection \"%s\" cannot put another build behind it.",
+						   GetUserNameFromId(owner, false), projection->name),
+				 errhint("Use ALTER VIEW ... OWNER TO.")));
+}
+
+static void
+require_no_users(Oid view)
+{
+	Datum		value = ObjectIdGetDatum(view);
+
+	complain(CQRS_PLAN_USERS_OF_VIEW, &value,
+			 psprintf("cannot change the columns of view %s because other objects depend on it",
+					  quote_qualified_identifier(get_namespace_name(get_rel_namespace(view)),
+												 get_rel_name(view))));
+}
+
+static void
+require_free_name(const CqrsProjection *projection, const char *name)
+{
+	if (OidIsValid(get_relname_relid(name, get_namespace_oid(projection->read_schema, false))))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("relation \"%s\" already exists in schema \"%s\"", name,
+						projection->read_schema),
+				 errdetail("Projection \"%s\" needs the name for a view.", projection->name)));
+}
+
+/*
+ * The old tables are to be dropped.
+ */
+static void
+require_no_users_of_tables(const CqrsProjection *projection, int32 number, List *views)
+{
+	Datum	   *elements = palloc(Max(list_length(views), 1) * sizeof(Datum));
+	char	   *schema = cqrs_build_name(projection->name, number);
+	Datum		values[2];
+	int			count = 0;
+	ListCell   *lc;
+
+	foreach(lc, views)
+		elements[count++] = ObjectIdGetDatum(lfirst_oid(lc));
+	values[0] = ObjectIdGetDatum(get_namespace_oid(schema, true));
+	values[1] = PointerGetDatum(construct_array(elements, count, OIDOID, sizeof(Oid), true,
+												TYPALIGN_INT));
+	complain(CQRS_PLAN_USERS_OF_BUILD, values,
+			 psprintf("cannot replace build %d of projection \"%s\" because other objects depend on it",
+					  number, projection->name));
+}
+
+/*
+ * An error with a line for each object that the statement finds.
+ */
+static void
+complain(CqrsPlanId plan, Datum *values, const char *what)
+{
+	StringInfoData detail;
+	MemoryContext caller = CurrentMemoryContext;
+
+	initStringInfo(&detail);
+	SPI_connect();
+	cqrs_plan_execute(plan, values, NULL);
+	MemoryContextSwitchTo(caller);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		appendStringInfo(&detail, "%s%s depends on %s", row == 0 ? "" : "\n",
+						 SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1),
+						 SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2));
+	SPI_finish();
+	if (detail.len > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("%s", what),
+				 errdetail("%s", detail.data),
+				 errhint("Drop them first, and create them again when the new build is in place.")));
+}
