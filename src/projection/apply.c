@@ -21,6 +21,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -38,8 +39,11 @@
 #include "projection/park.h"
 #include "projection/registry.h"
 
-/* look at the clock after so many events */
+/* look at the clock, and at the memory taken, after so many events */
 #define CLOCK_EVERY 64
+
+/* or after events of so large a part of the memory that there is */
+#define WEIGH_PART 8
 
 /* so many times larger are batches of a build that nobody reads yet */
 #define BULK_FACTOR 10
@@ -60,6 +64,7 @@ typedef struct Run
 	TimestampTz deadline;
 	int64		seen;			/* events that there is a rule for */
 	int64		held;			/* of them, parked behind another one */
+	Size		unweighed;		/* data of events since we have looked at the memory */
 	bool		exhausted;
 	char	   *last_error;		/* NULL: none */
 	bool		stopped;
@@ -260,6 +265,7 @@ feed_batch(CqrsBuild *build, void *arg)
 {
 	Run		   *run = (Run *) arg;
 	TupleTableSlot *event;
+	bool		isnull;
 
 	while (!batch_is_full(run))
 	{
@@ -273,6 +279,7 @@ feed_batch(CqrsBuild *build, void *arg)
 			continue;
 
 		run->seen++;
+		run->unweighed += toast_raw_datum_size(slot_getattr(event, EVENT_DATA, &isnull));
 		if (run->parked && cqrs_parked_has(run->parked, event))
 		{
 			cqrs_parked_insert(build, event, NULL, NULL);
@@ -298,11 +305,15 @@ wanted(CqrsBuild *build, TupleTableSlot *event)
 static bool
 batch_is_full(Run *run)
 {
+	Size		most = (Size) cqrs_batch_max_bytes * 1024;
+
 	if (run->seen >= run->max_events)
 		return true;
-	if (run->seen == 0 || run->seen % CLOCK_EVERY != 0)
+	if (run->seen == 0 ||
+		(run->seen % CLOCK_EVERY != 0 && run->unweighed < most / WEIGH_PART))
 		return false;
-	return cqrs_engine_memory(run->build->engine) > (Size) cqrs_batch_max_bytes * 1024 ||
+	run->unweighed = 0;
+	return cqrs_engine_memory(run->build->engine) > most ||
 		cqrs_clock() > run->deadline;
 }
 

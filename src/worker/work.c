@@ -32,6 +32,7 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/procarray.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -41,6 +42,7 @@
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/guc.h"
+#include "event/incarnation.h"
 #include "projection/apply.h"
 #include "projection/registry.h"
 #include "projection/upkeep.h"
@@ -52,6 +54,9 @@ extern PGDLLEXPORT void cqrs_worker_main(Datum main_arg);
 
 /* how long one projection is served while others wait */
 #define SLICE_MS 100
+
+/* whether a restore has ended is asked so often */
+#define UNSETTLED_MS 1000
 
 /* a worker without work goes after so long */
 #define IDLE_MS (10 * 1000)
@@ -76,6 +81,7 @@ static Worker worker;
 static void serve(int task);
 static bool apply_one_batch(int task);
 static CqrsUpkeep apply_in_transaction(const CqrsBoardTask *entry);
+static bool is_settled(void);
 static void record_error(int task, uint32 definition);
 static bool choose(int *task, TimestampTz *next_retry);
 static void list_tasks(const CqrsBoard *board);
@@ -218,7 +224,12 @@ apply_in_transaction(const CqrsBoardTask *entry)
 	if (OidIsValid(get_extension_oid("cqrs", true)))
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
-		if (entry->others)
+		if (!is_settled())
+		{
+			result.result.status = CQRS_APPLY_CAUGHT_UP;
+			result.not_before = result.due = TimestampTzPlusMilliseconds(cqrs_clock(), UNSETTLED_MS);
+		}
+		else if (entry->others)
 			result = cqrs_projection_upkeep(NameStr(entry->name), PG_INT64_MAX, false);
 		else
 			result.result = cqrs_projection_apply(NameStr(entry->name), PG_INT64_MAX, false);
@@ -228,6 +239,21 @@ apply_in_transaction(const CqrsBoardTask *entry)
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return result;
+}
+
+/*
+ * A database whose log came from elsewhere may be in the middle of a restore:
+ * tables without indexes, rights that have not been granted yet.  So events are
+ * applied when something has been appended here, or when nobody is connected.
+ */
+static bool
+is_settled(void)
+{
+	static bool settled = false;
+
+	if (!settled)
+		settled = cqrs_incarnation_is_settled(GetActiveSnapshot());
+	return settled || CountDBConnections(MyDatabaseId) == 0;
 }
 
 /*

@@ -11,8 +11,11 @@ use Test::More;
 use Workers;
 
 my $node = new_node('main');
+$node->start;
+$node->safe_psql($_, 'VACUUM (FREEZE)') for qw(postgres template1);
+$node->stop;
 # one page of the commit log before the end of epoch 7
-command_ok([ 'pg_resetwal', '-e', 7, '-x', 2**32 - 32768, '-D', $node->data_dir ], 'transaction ids near their end');
+command_ok([ 'pg_resetwal', '-e', 7, '-x', 2**32 - 32768, '-u', 2**32 - 32768, '-D', $node->data_dir ], 'transaction ids near their end');
 $node->start;
 create_database($node, 'd');
 $node->safe_psql('d', q{CREATE EXTENSION cqrs_test; SELECT cqrs_test.create_cursor('r');
