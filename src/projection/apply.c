@@ -92,6 +92,7 @@ static bool batch_is_full(Run *run);
 static void apply_by_halves(Run *run);
 static bool admit(CqrsBatch *batch, TupleTableSlot *event);
 static bool failed(CqrsBatch *batch, TupleTableSlot *event, const ErrorData *error);
+static bool is_no_events_fault(const ErrorData *error);
 static void stop(Run *run, const char *reason);
 
 CqrsApplyResult
@@ -382,9 +383,11 @@ failed(CqrsBatch *batch, TupleTableSlot *event, const ErrorData *error)
 	Run		   *run = (Run *) batch->arg;
 	char	   *summary = cqrs_error_summary(event, error);
 
-	/* a missing privilege is no event's fault: the next one would fail, too */
-	if (run->projection->on_error == CQRS_ON_ERROR_STOP ||
-		error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
+	/* DDL came in between: the next batch is compiled anew, or tells what is wrong */
+	if (!cqrs_engine_valid(batch->build->engine))
+		ReThrowError((ErrorData *) error);
+
+	if (run->projection->on_error == CQRS_ON_ERROR_STOP || is_no_events_fault(error))
 	{
 		stop(run, summary);
 		return false;
@@ -395,6 +398,17 @@ failed(CqrsBatch *batch, TupleTableSlot *event, const ErrorData *error)
 		cqrs_parked_add(run->parked, event);
 	run->last_error = MemoryContextStrdup(GetMemoryChunkContext(batch), summary);
 	return true;
+}
+
+/*
+ * Would the next event fail, too?
+ */
+static bool
+is_no_events_fault(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE ||
+		error->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
+		error->sqlerrcode == ERRCODE_UNDEFINED_SCHEMA;
 }
 
 /*

@@ -194,7 +194,7 @@ sub resolve_prepared
 {
 	my ($self, $older_than) = @_;
 	my $list = $self->try_sql('chaos', q{SELECT gid FROM pg_prepared_xacts WHERE gid LIKE 'chaos-%' AND database = 'chaos'
-		AND prepared <= clock_timestamp() - interval '} . ($older_than || 0) . q{ s' ORDER BY gid});
+		AND (prepared <= clock_timestamp() - interval '} . ($older_than || 0) . q{ s' OR } . ($older_than || 0) . q{ = 0) ORDER BY gid});
 	my @gids = split /\n/, $list // '';
 
 	foreach my $gid (@gids)

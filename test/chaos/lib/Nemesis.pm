@@ -515,6 +515,9 @@ sub reset_clock
 sub come_and_go
 {
 	my ($self, $a) = @_;
+
+	# a process that is stopped does not let a database be dropped, nor should it
+	$self->wake_up;
 	my $drop = $a < 0.3 ? 'BEGIN; DROP EXTENSION cqrs CASCADE; ROLLBACK; DROP EXTENSION cqrs CASCADE' : 'DROP EXTENSION cqrs CASCADE';
 
 	$self->sql('CREATE DATABASE guest', 'postgres');
@@ -538,6 +541,8 @@ sub come_and_go
 sub copy_other
 {
 	my ($self) = @_;
+
+	$self->wake_up;
 	return $self->sql('CREATE DATABASE copy TEMPLATE other', 'postgres') . ', ' . $self->sql('DROP DATABASE copy', 'postgres');
 }
 
