@@ -198,7 +198,7 @@ append(int64_t transaction, const char *fate, bool own_source)
 	for (int i = 0; i < count; i++)
 	{
 		int64_t		n = next_number++;
-		const char *kind = draw(400) == 0 ? "Bad" : "E";
+		const char *kind = draw(1000) == 0 ? "Bad" : "E";
 		int64_t		source = own_source ? n : id * 1000000 + connections;
 		size_t		length = strlen(datas);
 
@@ -371,7 +371,7 @@ write_history(void)
 			do_command();
 		else
 			do_transaction();
-		sleep_ms(draw(10));
+		sleep_ms(draw(25));
 	}
 }
 

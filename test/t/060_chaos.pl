@@ -25,8 +25,8 @@ my $nemesis = Nemesis->new($chaos, $seconds, only => $only);
 $chaos->{node}->backup('standby');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($chaos->{node}, 'standby', has_streaming => 1);
-$chaos->start_node($standby);
 $chaos->{standby} = $standby;
+$chaos->start_node($standby);
 
 $chaos->start_load(8);
 $nemesis->run;

@@ -15,7 +15,7 @@ use Time::HiRes qw(sleep time);
 our $DIR = abs_path(dirname(__FILE__) . '/..');
 
 # How long everything may take to be applied after the last fault, in seconds.
-our $DRAIN_SECONDS = $ENV{CQRS_CHAOS_DRAIN} || 30;
+our $DRAIN_SECONDS = $ENV{CQRS_CHAOS_DRAIN} || 60;
 
 # Faults of the operating system, see faults.c.
 my $preload = "$DIR/faults.so";
@@ -74,6 +74,13 @@ sub start_node
 	my ($self, $node) = @_;
 	local $ENV{LD_PRELOAD} = $preload;
 	local $ENV{CQRS_FAULTS} = $self->{faults};
+
+	# a standby is another machine, with its own disk and clock
+	if (defined $self->{standby} && $node == $self->{standby})
+	{
+		$ENV{CQRS_FAULTS} .= '.standby';
+		append_to_file($ENV{CQRS_FAULTS}, pack('q l l', 0, 0, 0)) unless -e $ENV{CQRS_FAULTS};
+	}
 
 	for (1 .. 60)
 	{

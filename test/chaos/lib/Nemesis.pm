@@ -617,6 +617,7 @@ sub switch_over
 	$chaos->{node}->stop('fast');
 	$standby->promote;
 	$chaos->{node} = $standby;
+	$chaos->{faults} .= '.standby';
 	delete $chaos->{standby};
 	$chaos->wait_for_server;
 	return 'done';
