@@ -61,6 +61,7 @@ CREATE TABLE cqrs.build (
 	CONSTRAINT build_state_check CHECK (state OPERATOR(pg_catalog.=) ANY
 		(ARRAY['draft', 'filling', 'indexing', 'catching up', 'following', 'live', 'previous', 'retired']))
 );
+CREATE UNIQUE INDEX build_draft_idx ON cqrs.build (projection) WHERE state OPERATOR(pg_catalog.=) 'draft';
 REVOKE ALL ON TABLE cqrs.build FROM PUBLIC;
 COMMENT ON TABLE cqrs.build IS
 	'Builds of projections: a draft that is being described, one that is being filled, the one in use, one that was';

@@ -97,10 +97,10 @@ cqrs_projection_get(const char *name)
 CqrsProjection *
 cqrs_projection_lock(const char *name)
 {
-	CqrsProjection *projection = read_projection(CQRS_PLAN_LOCK_PROJECTION, name);
+	require_existence(read_projection(CQRS_PLAN_LOCK_PROJECTION, name), name);
 
-	require_existence(projection, name);
-	return projection;
+	/* the statement that waited for the lock has not seen what we waited for */
+	return cqrs_projection_get(name);
 }
 
 /*

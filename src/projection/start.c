@@ -127,7 +127,7 @@ start_next(CqrsProjection *projection)
 	require_place_for_views(projection, build->role);
 	cqrs_views_check(projection, projection->live_build, row->number, build->role);
 	row->state = CQRS_BUILD_FILLING;
-	row->later = cqrs_bulk_leave_out(build);
+	row->later = cqrs_bulk_leave_out(projection, row->number);
 	cqrs_build_row_write(row);
 
 	projection->next_build = row->number;

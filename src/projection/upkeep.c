@@ -343,6 +343,8 @@ stop(Step *step, const ErrorData *error)
 {
 	char	   *summary = cqrs_error_summary(NULL, error);
 
+	if (error->detail)
+		summary = psprintf("%s: %s", summary, error->detail);
 	if (!relock(step))
 		return;
 	if (step->row->state == CQRS_BUILD_FOLLOWING &&

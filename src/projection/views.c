@@ -46,7 +46,8 @@ typedef struct Change
 	const CqrsProjection *projection;
 	Oid			role;
 	char	   *schema;			/* of the new build */
-	List	   *old_views;		/* oids, those that still exist */
+	List	   *old_views;		/* oids of those that there are */
+	List	   *old_names;		/* of the same */
 	List	   *names;			/* of the new ones */
 } Change;
 
@@ -92,16 +93,16 @@ cqrs_views_check(const CqrsProjection *projection, int32 from, int32 to, Oid rol
 {
 	Change		change;
 	ListCell   *lc;
+	ListCell   *name;
 
 	begin_change(&change, projection, from, to, role);
-	foreach(lc, change.old_views)
+	forboth(lc, change.old_views, name, change.old_names)
 	{
 		Oid			view = lfirst_oid(lc);
-		char	   *name = get_rel_name(view);
 
 		require_own(projection, view, role);
-		if (!contains(change.names, name) ||
-			!fits(view, get_relname_relid(name, get_namespace_oid(change.schema, false))))
+		if (!contains(change.names, lfirst(name)) ||
+			!fits(view, get_relname_relid(lfirst(name), get_namespace_oid(change.schema, false))))
 			require_no_users(view);
 	}
 	foreach(lc, change.names)
@@ -118,6 +119,7 @@ cqrs_views_replace(const CqrsProjection *projection, int32 from, int32 to, Oid r
 {
 	Change		change;
 	ListCell   *lc;
+	ListCell   *name;
 
 	begin_change(&change, projection, from, to, role);
 	foreach(lc, change.old_views)
@@ -127,8 +129,8 @@ cqrs_views_replace(const CqrsProjection *projection, int32 from, int32 to, Oid r
 	begin_change(&change, projection, from, to, role);
 	foreach(lc, change.old_views)
 		require_own(projection, lfirst_oid(lc), role);
-	foreach(lc, change.old_views)
-		if (!contains(change.names, get_rel_name(lfirst_oid(lc))))
+	forboth(lc, change.old_views, name, change.old_names)
+		if (!contains(change.names, lfirst(name)))
 		{
 			require_no_users(lfirst_oid(lc));
 			drop_view(lfirst_oid(lc));
@@ -169,11 +171,16 @@ cqrs_views_of(const CqrsProjection *projection, int32 number)
 static void
 begin_change(Change *change, const CqrsProjection *projection, int32 from, int32 to, Oid role)
 {
+	ListCell   *lc;
+
 	change->projection = projection;
 	change->role = role;
 	change->schema = cqrs_build_name(projection->name, to);
 	change->old_views = cqrs_views_of(projection, from);
 	change->names = names_to_show(change->schema);
+	change->old_names = NIL;
+	foreach(lc, change->old_views)
+		change->old_names = lappend(change->old_names, get_rel_name(lfirst_oid(lc)));
 }
 
 static void
@@ -241,11 +248,12 @@ drop_view(Oid view)
 static Oid
 find_old(Change *change, const char *name)
 {
-	ListCell   *lc;
+	ListCell   *view;
+	ListCell   *view_name;
 
-	foreach(lc, change->old_views)
-		if (strcmp(get_rel_name(lfirst_oid(lc)), name) == 0)
-			return lfirst_oid(lc);
+	forboth(view, change->old_views, view_name, change->old_names)
+		if (strcmp(lfirst(view_name), name) == 0)
+			return lfirst_oid(view);
 	return InvalidOid;
 }
 
