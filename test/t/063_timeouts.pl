@@ -67,8 +67,11 @@ $node->append_conf('postgresql.conf', "statement_timeout = 0\nlock_timeout = 0\n
 $node->reload;
 
 # A client's own timeout ends its waiting, and nothing else
-my ($status, $out, $err) = $node->psql('d', q{SELECT cqrs_pause('p'); SELECT cqrs_emit('x', 'T'); SELECT cqrs_resume('p');
-	BEGIN; LOCK TABLE "p$1".p_counts; SET statement_timeout = '300ms'; SELECT cqrs_wait(timeout => '1h')});
+$lock = $node->background_psql('d', on_error_stop => 0);
+$lock->query_safe(q{BEGIN; LOCK TABLE "p$1".p_counts});
+my ($status, $out, $err) = $node->psql('d', q{SELECT cqrs_emit('x', 'T'); SET statement_timeout = '300ms'; SELECT cqrs_wait(timeout => '1h')});
+$lock->query_safe('COMMIT');
+$lock->quit;
 like($err, qr/canceling statement due to statement timeout/, 'waiting is ended by statement_timeout');
 caught_up_ok($node, 'd', 'p', '... and workers go on');
 
