@@ -432,7 +432,7 @@ sub change_settings
 {
 	my ($self, $a, $b) = @_;
 	my @settings = ('cqrs.max_workers = 0', 'cqrs.max_workers = 1', 'cqrs.max_workers = 9', 'cqrs.batch_max_events = 1', 'cqrs.batch_max_events = 7',
-		'cqrs.batch_max_bytes = 64kB', "cqrs.batch_max_time = '1ms'", "statement_timeout = '1ms'", "cqrs.poll_interval = '1ms'", "max_connections = 'x'");
+		"cqrs.batch_max_bytes = '64kB'", "cqrs.batch_max_time = '1ms'", "statement_timeout = '1ms'", "cqrs.poll_interval = '1ms'", "max_connections = 'x'");
 	my $setting = $settings[ int($a * @settings) ];
 	my ($name) = $setting =~ /^(\S+)/;
 	my $done = $self->sql("ALTER SYSTEM SET $setting", 'postgres');
@@ -554,12 +554,19 @@ sub copy_database
 
 	$self->heal_most;
 	$self->end_sessions;
-	my $done;
-	for (1 .. 10)
+	my $done = 'not tried';
+	for (1 .. 3)
 	{
-		$chaos->resolve_prepared;
+		# somebody who is there already ends what the last ones have prepared
+		my $session = eval { $chaos->{node}->background_psql('chaos', on_error_stop => 0) } or next;
+		my $pid = eval { $session->query('SELECT pg_backend_pid()') } || 0;
 		$self->sql('ALTER DATABASE chaos ALLOW_CONNECTIONS false', 'postgres');
-		$self->sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE $BACKEND", 'postgres');
+		$self->sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE $BACKEND AND pid <> $pid", 'postgres');
+		eval {
+			$session->query(q{SELECT format('%s PREPARED %L', CASE WHEN gid LIKE '%c' THEN 'COMMIT' ELSE 'ROLLBACK' END, gid)
+				FROM pg_prepared_xacts WHERE database = 'chaos' \gexec});
+			$session->quit;
+		};
 		$done = $self->sql('CREATE DATABASE copy TEMPLATE chaos', 'postgres');
 		$self->sql('ALTER DATABASE chaos ALLOW_CONNECTIONS true', 'postgres');
 		last if $done eq 'done';
