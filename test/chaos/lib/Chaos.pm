@@ -36,6 +36,7 @@ sub new
 		wal_level = logical
 		max_prepared_transactions = 50
 		max_connections = 60
+		wal_keep_size = 4GB
 		max_worker_processes = 16
 		cqrs.max_workers = 4
 		cqrs.poll_interval = 1h

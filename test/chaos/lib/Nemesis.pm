@@ -620,8 +620,21 @@ sub switch_over
 
 	$self->heal_most;
 	$self->wake_up;
+
+	# a primary that is stopped in order waits for a standby, if one is connected
+	my $connected;
+	for (1 .. 100)
+	{
+		$connected = ($chaos->try_sql('postgres', q{SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'}) // '') eq '1';
+		last if $connected;
+		sleep 0.2;
+	}
+	return 'the standby is not connected' unless $connected;
 	$chaos->{old} = $chaos->{node};
 	$chaos->{node}->stop('fast');
+	my ($end) = (run_command([ 'pg_controldata', $chaos->{node}->data_dir ]))[0] =~ /Latest checkpoint location: *(\S+)/;
+	$standby->poll_query_until('postgres', "SELECT pg_last_wal_replay_lsn() > '$end'")
+	  or return $self->problem('the standby did not get all');
 	$standby->promote;
 	$chaos->{node} = $standby;
 	$chaos->{faults} .= '.standby';
