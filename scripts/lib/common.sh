@@ -51,13 +51,22 @@ this_release() {
 	(. /etc/os-release && printf '%s\n' "${VERSION_CODENAME:-unknown}")
 }
 
+# Settings of ours in the environment, NAME=VALUE, for those who start with another.
+our_settings() {
+	local name
+	for name in $(compgen -e CQRS_); do
+		printf '%s=%s\n' "$name" "${!name}"
+	done
+}
+
 # become_root SCRIPT ARGUMENTS: starts the script again through sudo.
 become_root() {
 	((EUID == 0)) && return
 	command -v sudo >/dev/null ||
 		die "packages have to be installed and servers need a user of their own: run this as root or with sudo"
-	exec sudo env ${CQRS_CACHE:+"CQRS_CACHE=$CQRS_CACHE"} \
-		${CQRS_TEST_SECONDS:+"CQRS_TEST_SECONDS=$CQRS_TEST_SECONDS"} bash "$@"
+	local settings
+	mapfile -t settings < <(our_settings)
+	exec sudo env "${settings[@]}" bash "$@"
 }
 
 # --------------------------------------------------------------------------
@@ -139,7 +148,7 @@ copy_tree() {
 	tar -C "$1" -cf - \
 		--exclude=./.git --exclude=./.quickstart --exclude=./tmp_check --exclude=./tmp_check_iso \
 		--exclude=./output_iso --exclude=./results --exclude='./regression.*' \
-		--exclude='*.o' --exclude='*.so' --exclude='*.bc' . |
+		--exclude=./test/chaos/client --exclude='*.o' --exclude='*.so' --exclude='*.bc' . |
 		tar -C "$2" --no-same-owner -xf -
 	find "$2/sql" -name 'cqrs--*.sql' ! -name 'cqrs--*--*.sql' -delete
 	chown -R "$(server_user)" "$2"

@@ -103,8 +103,9 @@ older_in() {
 # these arguments in the root of that major; WORK is its /var/tmp.  OLDER is a
 # major of this Debian that it can be upgraded from, or empty.
 test_in_root() {
-	local major=$1 checkout=$2 work=$3 root
+	local major=$1 checkout=$2 work=$3 root settings
 	shift 3
+	mapfile -t settings < <(our_settings)
 	install_packages debootstrap
 	root=$(cached_root "$major" "$(release_of_major "$major")") || exit
 	mkdir -p "$work"
@@ -115,8 +116,9 @@ test_in_root() {
 	fi
 
 	OLDER=$OLDER unshare -m -p -f --kill-child --propagation private bash -euc '
-		root=$1 checkout=$2 work=$3
-		shift 3
+		root=$1 checkout=$2 work=$3 count=$4
+		settings=("${@:5:count}")
+		shift $((4 + count))
 		mount --bind "$root" "$root"
 		mount --bind "$work" "$root/var/tmp"
 		mount --bind -o ro "$checkout" "$root/mnt"
@@ -127,8 +129,8 @@ test_in_root() {
 		mount -t tmpfs tmpfs "$root/run"
 		mount -t proc proc "$root/proc"
 		exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-			HOME=/tmp CQRS_TEST_OUTSIDE="$work" CQRS_NODE_MODULES=/var/tmp/node_modules \
+			HOME=/tmp "${settings[@]}" CQRS_TEST_OUTSIDE="$work" CQRS_NODE_MODULES=/var/tmp/node_modules \
 			${OLDER:+"CQRS_TEST_OLDER=/var/tmp/older/usr/lib/postgresql/$OLDER"} \
-			${CQRS_TEST_SECONDS:+"CQRS_TEST_SECONDS=$CQRS_TEST_SECONDS"} bash /mnt/scripts/test "$@"
-	' test_in_root "$root" "$checkout" "$work" "$@" </dev/null
+			bash /mnt/scripts/test "$@"
+	' test_in_root "$root" "$checkout" "$work" "${#settings[@]}" "${settings[@]}" "$@" </dev/null
 }

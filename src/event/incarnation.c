@@ -173,6 +173,29 @@ cqrs_incarnation_here(Snapshot snapshot)
 	return last.id > 0 && last.is_here ? last.id : last.id + 1;
 }
 
+/*
+ * Has this log been written by appends of this database last?  If not, it came
+ * by a restore, which may still be under way, by a copy, or by an upgrade.  A log
+ * without events is settled.
+ */
+bool
+cqrs_incarnation_is_settled(Snapshot snapshot)
+{
+	Relation	rel = cqrs_table_open("incarnation", AccessShareLock);
+	LastRow		last = read_last(rel, snapshot);
+	bool		result = last.is_here;
+
+	table_close(rel, NoLock);
+	if (last.id == 0)
+	{
+		Relation	event = cqrs_table_open("event", AccessShareLock);
+
+		result = (cqrs_log_last_position(event, snapshot) == 0);
+		table_close(event, NoLock);
+	}
+	return result;
+}
+
 static LastRow
 read_last(Relation rel, Snapshot snapshot)
 {

@@ -30,5 +30,6 @@ extern bool cqrs_incarnation_read(int32 id, Snapshot snapshot, CqrsIncarnation *
 extern void cqrs_incarnation_ensure(Oid event_oid);
 extern int32 cqrs_incarnation_current(void);
 extern int32 cqrs_incarnation_here(Snapshot snapshot);
+extern bool cqrs_incarnation_is_settled(Snapshot snapshot);
 
 #endif							/* CQRS_INCARNATION_H */

@@ -21,10 +21,12 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/stop_point.h"
@@ -40,8 +42,11 @@
 #include "projection/registry.h"
 #include "stats/applied.h"
 
-/* look at the clock after so many events */
+/* look at the clock, and at the memory taken, after so many events */
 #define CLOCK_EVERY 64
+
+/* or after events of so large a part of the memory that there is */
+#define WEIGH_PART 8
 
 /* so many times larger are batches of a build that nobody reads yet */
 #define BULK_FACTOR 10
@@ -64,6 +69,7 @@ typedef struct Run
 	int64		held;			/* of them, parked behind another one */
 	int64		skipped;		/* events that there is no rule for */
 	bool		is_full;
+	Size		unweighed;		/* data of events since we have looked at the memory */
 	bool		exhausted;
 	char	   *last_error;		/* NULL: none */
 	bool		stopped;
@@ -92,6 +98,7 @@ static bool batch_is_full(Run *run);
 static void apply_by_halves(Run *run);
 static bool admit(CqrsBatch *batch, TupleTableSlot *event);
 static bool failed(CqrsBatch *batch, TupleTableSlot *event, const ErrorData *error);
+static bool is_no_events_fault(const ErrorData *error);
 static void stop(Run *run, const char *reason);
 
 CqrsApplyResult
@@ -148,7 +155,7 @@ cqrs_build_apply_batch(const CqrsProjection *projection, int32 number,
 	int64		most = (int64) cqrs_batch_max_events * (options->bulk ? BULK_FACTOR : 1);
 
 	run.max_events = Min(options->max_events, most);
-	run.deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), cqrs_batch_max_time);
+	run.deadline = TimestampTzPlusMilliseconds(cqrs_clock(), cqrs_batch_max_time);
 	apply_batch(&run);
 
 	MemoryContextSwitchTo(before);
@@ -289,7 +296,8 @@ feed_batch(CqrsBuild *build, void *arg)
 		}
 		if (!feed_event(run, event))
 			run->skipped++;
-		if ((run->seen + run->skipped) % CLOCK_EVERY == 0)
+		if ((run->seen + run->skipped) % CLOCK_EVERY == 0 ||
+			run->unweighed >= (Size) cqrs_batch_max_bytes * 1024 / WEIGH_PART)
 			run->is_full = batch_is_full(run);
 	}
 	if (run->seen > 0)
@@ -304,6 +312,7 @@ static bool
 feed_event(Run *run, TupleTableSlot *event)
 {
 	CqrsBuild  *build = run->build;
+	bool		isnull;
 
 	if (run->parked)
 	{
@@ -319,7 +328,10 @@ feed_event(Run *run, TupleTableSlot *event)
 	}
 	run->seen++;
 	if (cqrs_engine_apply(build->engine, event))
+	{
+		run->unweighed += toast_raw_datum_size(slot_getattr(event, EVENT_DATA, &isnull));
 		return true;
+	}
 	run->seen--;
 	return false;
 }
@@ -340,8 +352,9 @@ wanted(CqrsBuild *build, TupleTableSlot *event)
 static bool
 batch_is_full(Run *run)
 {
+	run->unweighed = 0;
 	return cqrs_engine_memory(run->build->engine) > (Size) cqrs_batch_max_bytes * 1024 ||
-		GetCurrentTimestamp() > run->deadline;
+		cqrs_clock() > run->deadline;
 }
 
 /*
@@ -409,9 +422,11 @@ failed(CqrsBatch *batch, TupleTableSlot *event, const ErrorData *error)
 	Run		   *run = (Run *) batch->arg;
 	char	   *summary = cqrs_error_summary(event, error);
 
-	/* a missing privilege is no event's fault: the next one would fail, too */
-	if (run->projection->on_error == CQRS_ON_ERROR_STOP ||
-		error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
+	/* DDL came in between: the next batch is compiled anew, or tells what is wrong */
+	if (!cqrs_engine_valid(batch->build->engine))
+		ReThrowError((ErrorData *) error);
+
+	if (run->projection->on_error == CQRS_ON_ERROR_STOP || is_no_events_fault(error))
 	{
 		stop(run, summary);
 		return false;
@@ -422,6 +437,17 @@ failed(CqrsBatch *batch, TupleTableSlot *event, const ErrorData *error)
 		cqrs_parked_add(run->parked, event);
 	run->last_error = MemoryContextStrdup(GetMemoryChunkContext(batch), summary);
 	return true;
+}
+
+/*
+ * Would the next event fail, too?
+ */
+static bool
+is_no_events_fault(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE ||
+		error->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
+		error->sqlerrcode == ERRCODE_UNDEFINED_SCHEMA;
 }
 
 /*

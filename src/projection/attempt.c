@@ -138,6 +138,10 @@ cqrs_error_is_passing(const ErrorData *error)
 		case ERRCODE_DATA_CORRUPTED:
 		case ERRCODE_INDEX_CORRUPTED:
 			return true;
+
+			/* what is a matter of room, too, and has no code of its own */
+		case ERRCODE_INTERNAL_ERROR:
+			return error->saved_errno == EDQUOT || error->saved_errno == EFBIG;
 	}
 	return false;
 }

@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "base/args.h"
+#include "base/clock.h"
 #include "base/compat.h"
 #include "event/recent.h"
 #include "projection/apply.h"
@@ -204,7 +205,7 @@ take_turns(List *left, int64 *budget, int64 *applied)
 static int64
 look_after_others(const char *name, int64 *budget)
 {
-	TimestampTz patience = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PATIENCE_MS);
+	TimestampTz patience = TimestampTzPlusMilliseconds(cqrs_clock(), PATIENCE_MS);
 	int64		applied = 0;
 	CqrsUpkeep	done;
 
@@ -234,7 +235,7 @@ sleep_until(TimestampTz moment, TimestampTz patience)
 	if (wait_event == 0)
 		wait_event = cqrs_wait_event("CqrsBuild");
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 Max(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), moment), 1),
+					 Max(TimestampDifferenceMilliseconds(cqrs_clock(), moment), 1),
 					 wait_event);
 	ResetLatch(MyLatch);
 	return true;

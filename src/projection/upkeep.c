@@ -21,6 +21,7 @@
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "event/cursor.h"
 #include "projection/attempt.h"
@@ -250,7 +251,9 @@ keep(Step *step)
 	CqrsApplyOptions options = {.max_events = step->max_events, .with_own = step->with_own};
 	CqrsBuildRow *row = step->row;
 
-	if (GetCurrentTimestamp() >= row->keep_until)
+	TimestampTz left = row->keep_until - GetCurrentTimestamp();
+
+	if (left <= 0)
 	{
 		if (!relock(step))
 			return;
@@ -261,7 +264,7 @@ keep(Step *step)
 	}
 
 	step->done.result.status = CQRS_APPLY_CAUGHT_UP;
-	step->done.due = row->keep_until;
+	step->done.due = cqrs_clock() + left;
 	if (row->last_error || !relock(step))
 		return;
 	step->done.result = cqrs_build_apply_batch(step->projection, row->number, &options);
@@ -363,7 +366,7 @@ static void
 wait_a_while(Step *step, int milliseconds)
 {
 	step->done.not_before = step->done.due =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), milliseconds);
+		TimestampTzPlusMilliseconds(cqrs_clock(), milliseconds);
 }
 
 /*

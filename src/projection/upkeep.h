@@ -23,8 +23,8 @@
 typedef struct CqrsUpkeep
 {
 	CqrsApplyResult result;
-	TimestampTz not_before;		/* no step makes sense before; 0: any time */
-	TimestampTz due;			/* there is a step to do then; 0: none */
+	TimestampTz not_before;		/* no step makes sense before, by cqrs_clock(); 0: any time */
+	TimestampTz due;			/* there is a step to do then, by cqrs_clock(); 0: none */
 } CqrsUpkeep;
 
 extern CqrsUpkeep cqrs_projection_upkeep(const char *name, int64 max_events, bool with_own);

@@ -23,6 +23,7 @@
 
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/guc.h"
 #include "worker/launcher.h"
@@ -65,7 +66,7 @@ static int	count_workers(CqrsBoard *board);
 static void make_room(CqrsBoard *board, TimestampTz now);
 static void dismiss_surplus(CqrsBoard *board);
 static bool start_worker(int pool, TimestampTz now);
-static void note_waiting(CqrsBoardPool *pool, TimestampTz now);
+static void note_waiting(CqrsBoardPool *pool);
 
 /*
  * Starts workers where they are needed, and says when to look again if nobody
@@ -91,7 +92,7 @@ cqrs_assign_workers(TimestampTz now)
 		{
 			if (board->pools[pool].n_workers == 0)
 			{
-				note_waiting(&board->pools[pool], now);
+				note_waiting(&board->pools[pool]);
 				make_room(board, now);
 				due = Min(due, TimestampTzPlusMilliseconds(now, HELP_MS));
 			}
@@ -340,14 +341,15 @@ start_worker(int number, TimestampTz now)
 	}
 	else if (pool->n_workers == 0)
 	{
-		note_waiting(pool, now);
+		note_waiting(pool);
 		make_room(board, now);
 	}
 	cqrs_board_unlock();
 
 	if (result == CQRS_PROCESS_NO_WORKER)
 	{
-		bool		is_news = TimestampDifferenceExceeds(last_failure, now, WARN_AGAIN_MS);
+		bool		is_news = last_failure == 0 ||
+			TimestampDifferenceExceeds(last_failure, now, WARN_AGAIN_MS);
 
 		last_failure = now;
 		if (!is_news)
@@ -362,11 +364,11 @@ start_worker(int number, TimestampTz now)
 }
 
 static void
-note_waiting(CqrsBoardPool *pool, TimestampTz now)
+note_waiting(CqrsBoardPool *pool)
 {
 	if (pool->problem == CQRS_POOL_FINE)
 	{
 		pool->problem = CQRS_POOL_WAITING;
-		pool->since = now;
+		pool->since = GetCurrentTimestamp();
 	}
 }

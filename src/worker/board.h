@@ -74,7 +74,7 @@ typedef struct CqrsBoardPool
 	int			n_workers;		/* slots, started ones included */
 	CqrsPoolProblem problem;
 	TimestampTz since;			/* when the problem came up */
-	TimestampTz next_start;		/* no worker is started before */
+	TimestampTz next_start;		/* no worker is started before; of cqrs_clock() */
 	int			failures;		/* workers in a row that ended badly */
 } CqrsBoardPool;
 
@@ -92,7 +92,7 @@ typedef struct CqrsBoardTask
 	bool		more;			/* whatever "seen" says, there may be events */
 	int			slot;			/* of the worker that has it now; -1: none */
 	uint64		seen;			/* value of "appended" that it has caught up with */
-	TimestampTz served_at;		/* end of its last turn */
+	TimestampTz served_at;		/* end of its last turn; of cqrs_clock(), as are the next four */
 	TimestampTz not_before;		/* nothing to do until then; 0: who knows */
 	TimestampTz due;			/* there is something to do then; 0: no */
 	TimestampTz noticed_at;		/* the launcher has seen it wait; 0: it has not */
@@ -129,7 +129,7 @@ typedef struct CqrsBoardSlot
 	pid_t		pid;			/* 0: has not come up yet */
 	PGPROC	   *proc;			/* may be read without lock */
 	pg_atomic_uint32 sleeping;	/* who sets it to 0 decrements "sleepers" */
-	TimestampTz started_at;		/* registered */
+	TimestampTz started_at;		/* registered; of cqrs_clock() */
 	TimestampTz since;			/* in this state */
 	NameData	projection;
 } CqrsBoardSlot;

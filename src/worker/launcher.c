@@ -35,6 +35,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/stop_point.h"
@@ -131,7 +132,7 @@ cqrs_launcher_main(Datum main_arg)
 		MemoryContextSwitchTo(scratch);
 
 		cqrs_process_reap();
-		now = GetCurrentTimestamp();
+		now = cqrs_clock();
 		if (cqrs_max_workers > 0 && now >= next_list &&
 			pg_atomic_exchange_u32(&cqrs_board()->list_databases, 0) != 0)
 		{
@@ -353,7 +354,7 @@ static void
 wait_until(TimestampTz deadline)
 {
 	static uint32 wait_event = 0;
-	long		timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+	long		timeout = TimestampDifferenceMilliseconds(cqrs_clock(), deadline);
 
 	if (wait_event == 0)
 		wait_event = cqrs_wait_event("CqrsLauncherMain");

@@ -33,6 +33,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/guc.h"
 #include "worker/backoff.h"
@@ -108,7 +109,7 @@ cqrs_process_start(Oid database, int pool)
 void
 cqrs_process_reap(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cqrs_clock();
 
 	for (int i = 0; i < CQRS_MAX_SLOTS; i++)
 	{
@@ -236,7 +237,8 @@ take_slot(Oid database, int pool, uint32 *generation)
 		slot->proc = NULL;
 		pg_atomic_write_u32(&slot->sleeping, 0);
 		NameStr(slot->projection)[0] = '\0';
-		slot->started_at = slot->since = GetCurrentTimestamp();
+		slot->started_at = cqrs_clock();
+		slot->since = GetCurrentTimestamp();
 		slot->state = CQRS_SLOT_STARTING;
 		if (pool >= 0)
 			board->pools[pool].n_workers++;
@@ -280,7 +282,7 @@ at_exit(int code, Datum arg)
 		CqrsBoardPool *pool = &board->pools[slot->pool];
 		int			delay = cqrs_backoff(++pool->failures);
 
-		pool->next_start = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+		pool->next_start = TimestampTzPlusMilliseconds(cqrs_clock(), delay);
 		if (slot->state == CQRS_SLOT_STARTING && pool->problem == CQRS_POOL_FINE)
 		{
 			pool->problem = CQRS_POOL_NO_CONNECTION;

@@ -55,6 +55,7 @@ cqrs_token_state(const CqrsToken *token)
 	CqrsIncarnation incarnation;
 	bool		known = cqrs_incarnation_read(token->incarnation, snapshot, &incarnation);
 	const char *status = NULL;
+	bool		is_lost = false;
 
 	UnregisterSnapshot(snapshot);
 	if (!known)
@@ -74,10 +75,14 @@ cqrs_token_state(const CqrsToken *token)
 		status = transaction_status(token->xid);
 		if (status && strcmp(status, "in progress") == 0)
 			return CQRS_TOKEN_OPEN;
+		/* of a server that went on after this one had been split off from it */
+		is_lost = !RecoveryInProgress() && token->timeline != GetWALInsertionTimeLine();
 		if (status && strcmp(status, "aborted") == 0)
-			return CQRS_TOKEN_NOTHING;
+			return is_lost ? CQRS_TOKEN_UNKNOWN : CQRS_TOKEN_NOTHING;
 	}
-	return has_events(token, &incarnation, 0) ? CQRS_TOKEN_EVENTS : CQRS_TOKEN_NOTHING;
+	if (has_events(token, &incarnation, 0))
+		return CQRS_TOKEN_EVENTS;
+	return is_lost ? CQRS_TOKEN_UNKNOWN : CQRS_TOKEN_NOTHING;
 }
 
 /*

@@ -23,6 +23,7 @@
 #include "utils/timestamp.h"
 
 #include "base/args.h"
+#include "base/clock.h"
 #include "base/compat.h"
 #include "stats/applied.h"
 #include "worker/board.h"
@@ -224,7 +225,7 @@ work_state(const CqrsBoard *board, const CqrsBoardTask *task, const CqrsBoardDat
 		return problems[pool->problem];
 	if (task->failures > 0)
 		return "waiting to retry";
-	if (cqrs_board_task_ready(task, database, GetCurrentTimestamp()))
+	if (cqrs_board_task_ready(task, database, cqrs_clock()))
 		return "waiting for its turn";
 	return problems[CQRS_POOL_FINE];
 }

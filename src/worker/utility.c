@@ -32,6 +32,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "worker/board.h"
 #include "worker/utility.h"
@@ -184,7 +185,7 @@ clear_database(Oid database)
 	static uint32 wait_event = 0;
 	CqrsBoard  *board = cqrs_board();
 	bool		force = false;
-	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LEAVE_MS);
+	TimestampTz end = TimestampTzPlusMilliseconds(cqrs_clock(), LEAVE_MS);
 
 	if (wait_event == 0)
 		wait_event = cqrs_wait_event("CqrsWorkersLeave");
@@ -192,7 +193,7 @@ clear_database(Oid database)
 	cqrs_board_block(database);
 
 	ConditionVariablePrepareToSleep(&board->left);
-	while (cqrs_board_send_away(database, force) > 0 && GetCurrentTimestamp() < end)
+	while (cqrs_board_send_away(database, force) > 0 && cqrs_clock() < end)
 		force = ConditionVariableTimedSleep(&board->left, 100, wait_event);
 	ConditionVariableCancelSleep();
 }

@@ -34,6 +34,7 @@
 #include "utils/timestamp.h"
 
 #include "base/args.h"
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/errcodes.h"
 #include "base/guc.h"
@@ -112,7 +113,7 @@ wait_for_token(const char *text, ArrayType *array, int64 timeout)
 {
 	MemoryContext before = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(before, "cqrs wait", ALLOCSET_DEFAULT_SIZES);
-	Wait		wait = {.deadline = GetCurrentTimestamp() + timeout};
+	Wait		wait = {.deadline = cqrs_clock() + timeout};
 	Verdict		verdict = VERDICT_DONE;
 
 	MemoryContextSwitchTo(context);
@@ -256,7 +257,7 @@ look_at_projection(Wait *wait, const char *name)
 		verdict = apply_here(projection, &caught_up);
 		if (verdict == VERDICT_NEVER)
 			return VERDICT_NEVER;
-		if (GetCurrentTimestamp() >= wait->deadline)
+		if (cqrs_clock() >= wait->deadline)
 			caught_up = true;	/* a last look */
 		projection = cqrs_projection_get(name);
 	}
@@ -292,7 +293,7 @@ static bool
 sleep_until_news(Wait *wait)
 {
 	static uint32 wait_event = 0;
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cqrs_clock();
 	long		left = TimestampDifferenceMilliseconds(now, wait->deadline);
 
 	if (now >= wait->deadline)

@@ -31,16 +31,19 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/procarray.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/extension.h"
 #include "base/guc.h"
 #include "base/stop_point.h"
+#include "event/incarnation.h"
 #include "event/recent.h"
 #include "projection/apply.h"
 #include "projection/registry.h"
@@ -53,6 +56,9 @@ extern PGDLLEXPORT void cqrs_worker_main(Datum main_arg);
 
 /* how long one projection is served while others wait */
 #define SLICE_MS 100
+
+/* whether a restore has ended is asked so often */
+#define UNSETTLED_MS 1000
 
 /* a worker without work goes after so long */
 #define IDLE_MS (10 * 1000)
@@ -77,6 +83,7 @@ static Worker worker;
 static void serve(int task);
 static bool apply_one_batch(int task);
 static CqrsUpkeep apply_in_transaction(const CqrsBoardTask *entry);
+static bool is_settled(void);
 static void record_error(int task, uint32 definition);
 static bool choose(int *task, TimestampTz *next_retry);
 static bool comes_before(const CqrsBoardTask *a, const CqrsBoardTask *b);
@@ -133,7 +140,7 @@ static void
 serve(int task)
 {
 	CqrsBoardTask *entry = &cqrs_board()->tasks[task];
-	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SLICE_MS);
+	TimestampTz end = TimestampTzPlusMilliseconds(cqrs_clock(), SLICE_MS);
 	char		appname[NAMEDATALEN + 8];
 
 	snprintf(appname, sizeof(appname), "cqrs: %s", NameStr(entry->name));
@@ -147,7 +154,7 @@ serve(int task)
 	 */
 	cqrs_recent_keep(worker.n_tasks > 1);
 	while (apply_one_batch(task) && !worker.slot->leave && worker.n_tasks == 1 && !entry->others &&
-		   GetCurrentTimestamp() < end)
+		   cqrs_clock() < end)
 		;
 
 	put_back(task);
@@ -225,7 +232,12 @@ apply_in_transaction(const CqrsBoardTask *entry)
 	if (cqrs_extension_state(NULL) == CQRS_EXTENSION_READY)
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
-		if (entry->others)
+		if (!is_settled())
+		{
+			result.result.status = CQRS_APPLY_CAUGHT_UP;
+			result.not_before = result.due = TimestampTzPlusMilliseconds(cqrs_clock(), UNSETTLED_MS);
+		}
+		else if (entry->others)
 			result = cqrs_projection_upkeep(NameStr(entry->name), PG_INT64_MAX, false);
 		else
 			result.result = cqrs_projection_apply(NameStr(entry->name), PG_INT64_MAX, false);
@@ -239,6 +251,21 @@ apply_in_transaction(const CqrsBoardTask *entry)
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return result;
+}
+
+/*
+ * A database whose log came from elsewhere may be in the middle of a restore:
+ * tables without indexes, rights that have not been granted yet.  So events are
+ * applied when something has been appended here, or when nobody is connected.
+ */
+static bool
+is_settled(void)
+{
+	static bool settled = false;
+
+	if (!settled)
+		settled = cqrs_incarnation_is_settled(GetActiveSnapshot());
+	return settled || CountDBConnections(MyDatabaseId) == 0;
 }
 
 /*
@@ -265,7 +292,7 @@ record_error(int task, uint32 definition)
 	entry->errors++;
 	entry->more = true;
 	entry->retry_definition = definition;
-	entry->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+	entry->retry_at = TimestampTzPlusMilliseconds(cqrs_clock(), delay);
 	cqrs_board_unlock();
 
 	/* should this fail, too, the process ends and the launcher paces */
@@ -288,7 +315,7 @@ record_error(int task, uint32 definition)
 static bool
 choose(int *task, TimestampTz *next_retry)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cqrs_clock();
 	CqrsBoard  *board = cqrs_board_lock(LW_EXCLUSIVE);
 	int			best = -1;
 
@@ -355,7 +382,7 @@ put_back(int task)
 	CqrsBoard  *board = cqrs_board_lock(LW_EXCLUSIVE);
 
 	board->tasks[task].slot = -1;
-	board->tasks[task].served_at = GetCurrentTimestamp();
+	board->tasks[task].served_at = cqrs_clock();
 	worker.slot->task = -1;
 	cqrs_board_unlock();
 }
@@ -368,7 +395,7 @@ static void
 rest(TimestampTz next_retry)
 {
 	static uint32 wait_event = 0;
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = cqrs_clock();
 	TimestampTz until;
 	TimestampTz ignored;
 	int			task;

@@ -1,0 +1,79 @@
+# A standby is promoted that has not received all, and a backup is restored to a
+# moment in the past: read models and cursors go back together, and a token of
+# what was lost is recognised, not taken for something else.
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Workers;
+
+my $node = new_node('main');
+$node->enable_archiving;
+$node->start;
+create_database($node, 'd');
+define_projection($node, 'd', 'p');
+emit($node, 'd', 'kept');
+caught_up_ok($node, 'd', 'p', 'a first event');
+
+$node->backup('backup');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'backup', has_streaming => 1);
+$standby->append_conf('postgresql.conf', 'archive_mode = off');
+$standby->start;
+emit($node, 'd', 'kept');
+caught_up_ok($node, 'd', 'p', 'one more');
+$node->wait_for_catchup($standby);
+
+# What a standby answers
+foreach my $case ([ q{SELECT cqrs_emit('a', 'T')}, '25006' ], [ q{SELECT cqrs_catch_up()}, '25006' ], [ q{SELECT cqrs_pause('p')}, '25006' ],
+	[ q{SELECT cqrs_send('nope')}, '25006|42704' ], [ q{SELECT cqrs_rebuild('p')}, '25006' ])
+{
+	my ($sql, $codes) = @$case;
+	my ($status, $out, $err) = $standby->psql('d', $sql, extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
+	like($err, qr/$codes/, "on a standby: $sql");
+}
+is($standby->safe_psql('d', q{SELECT projection, state, events_behind FROM cqrs.projection_status; SELECT count(*) FROM cqrs.worker_status}), "p|running|0\n0", 'views can be read there');
+
+# Replication stops; then events, transaction ids and positions are used up that
+# the standby will give out again
+$standby->append_conf('postgresql.conf', "primary_conninfo = ''");
+$standby->reload;
+$node->poll_query_until('postgres', 'SELECT count(*) FROM pg_stat_replication', '0') or die 'replication goes on';
+$node->safe_psql('d', q{SELECT pg_create_restore_point('here')});
+my @lost = map { (split /\n/, $node->safe_psql('d', q{SELECT cqrs_emit('lost', 'T'); SELECT cqrs_token()}))[1] } 1 .. 5;
+caught_up_ok($node, 'd', 'p', 'the old primary goes on');
+$node->safe_psql('d', 'SELECT pg_switch_wal()');
+$node->stop('fast');
+
+sub check_successor
+{
+	my ($server, $what) = @_;
+	caught_up_ok($server, 'd', 'p', "$what: the read model is what its log says");
+	is($server->safe_psql('d', q{SELECT cqrs_stream_version('lost'), cqrs_stream_version('kept')}), '0|2', '... it has what was kept, not what was lost');
+	foreach my $token (@lost)
+	{
+		my ($status, $out, $err) = $server->psql('d', "SELECT cqrs_wait('$token')");
+		like($err, qr/token names a transaction that this database does not know/, "... token $token of what was lost is refused");
+	}
+	emit($server, 'd', 'new') for 1 .. 10;
+	caught_up_ok($server, 'd', 'p', '... new events are applied');
+	is($server->safe_psql('d', q{SELECT cqrs_emit('new', 'T'); SELECT cqrs_wait()}), "11\nt", '... its own tokens are fine');
+	return;
+}
+
+$standby->promote;
+check_successor($standby, 'after the promotion');
+$standby->stop;
+
+my $past = PostgreSQL::Test::Cluster->new('past');
+$past->init_from_backup($node, 'backup', has_restoring => 1, standby => 0);
+$past->append_conf('postgresql.conf', "recovery_target_name = 'here'\nrecovery_target_action = 'promote'\nrecovery_target_timeline = 'current'\narchive_mode = off");
+$past->start;
+$past->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'recovery does not end';
+check_successor($past, 'after a recovery to a point in time');
+$past->stop;
+done_testing();
