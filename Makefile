@@ -25,6 +25,7 @@ OBJS = \
 	src/event/cause.o \
 	src/event/cursor.o \
 	src/event/event_type.o \
+	src/event/foreign_code.o \
 	src/event/incarnation.o \
 	src/event/late.o \
 	src/event/log.o \

@@ -29,6 +29,7 @@ SELECT pg_catalog.pg_extension_config_dump('cqrs.incarnation', '');
 --
 CREATE TABLE cqrs.event_type (
 	name text COLLATE pg_catalog."C" NOT NULL CONSTRAINT event_type_pkey PRIMARY KEY,
+	owner text NOT NULL,
 	payload text,
 	schema_version integer NOT NULL DEFAULT 1,
 	description text,
@@ -36,6 +37,7 @@ CREATE TABLE cqrs.event_type (
 );
 REVOKE ALL ON TABLE cqrs.event_type FROM PUBLIC;
 COMMENT ON TABLE cqrs.event_type IS 'Registered event types';
+COMMENT ON COLUMN cqrs.event_type.owner IS 'Role that registered it: functions in constraints of the payload run as this one';
 COMMENT ON COLUMN cqrs.event_type.payload IS 'Composite type that the data of such an event must fit, schema-qualified';
 COMMENT ON COLUMN cqrs.event_type.schema_version IS 'Version that new events of this type are stored with';
 COMMENT ON COLUMN cqrs.event_type.name IS 'Name of the event type';

@@ -252,9 +252,9 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		SPI_OK_INSERT, 6, {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 	},
 	[CQRS_PLAN_INSERT_EVENT_TYPE] = {
-		"INSERT INTO cqrs.event_type (name, payload, description) "
-		"VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING",
-		SPI_OK_INSERT, 3, {TEXTOID, TEXTOID, TEXTOID}
+		"INSERT INTO cqrs.event_type (name, owner, payload, description) "
+		"VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO NOTHING",
+		SPI_OK_INSERT, 4, {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 	},
 	[CQRS_PLAN_INSERT_PROJECTION] = {
 		"INSERT INTO cqrs.projection (name, owner, read_schema, on_error, mode, description, state, keep_previous) "

@@ -212,6 +212,14 @@ apply_batch(Run *run)
 	cqrs_build_clean(run->build);
 	if (error)
 	{
+		ErrorData  *changed = cqrs_attempt(get_build, run);
+
+		/* somebody has altered or dropped what the rules use: no event's fault */
+		if (changed)
+		{
+			stop(run, cqrs_error_summary(NULL, changed));
+			return;
+		}
 		/* where the error came up is not known, but no later than this */
 		run->max_events = Max(run->seen, 1);
 		apply_by_halves(run);

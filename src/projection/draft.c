@@ -27,6 +27,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "base/args.h"
@@ -263,15 +264,20 @@ check_handler(Oid function)
 	int			count;
 	Oid			expected = get_rel_type_id(cqrs_table_oid("event"));
 
-	if (!OidIsValid(get_func_signature(function, &types, &count)))
+	if (!SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("function with OID %u does not exist", function)));
+	(void) get_func_signature(function, &types, &count);
 	if (count != 1 || types[0] != expected)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
 				 errmsg("function %s cannot be a rule", format_procedure(function)),
 				 errdetail("A rule takes one argument of type cqrs.event.")));
+	if (isAnyTempNamespace(get_func_namespace(function)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a temporary function cannot be a rule")));
 	cqrs_require_function_execute(function);
 }
 
