@@ -212,6 +212,10 @@ cqrs_require_not_negative(Interval *interval, const char *argument)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"%s\" must not be negative", argument)));
+	/* one that ends beyond the end of time is an error now, not when it begins */
+	(void) DirectFunctionCall2(timestamptz_pl_interval,
+							   TimestampTzGetDatum(GetCurrentTimestamp()),
+							   IntervalPGetDatum(interval));
 }
 
 /*

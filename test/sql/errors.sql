@@ -76,6 +76,13 @@ SELECT cqrs_explain('left_draft');
 SELECT 'goes on' AS session;
 SELECT cqrs_drop_projection('left_draft');
 
+-- A time that has no end in this calendar
+SELECT cqrs_create_projection('endless', 'odd2', '', keep_previous => '178000000 years');
+SELECT cqrs_create_projection('endless', 'odd2', ''), cqrs_start('endless');
+SELECT cqrs_revise('endless', keep_previous => '178000000 years');
+SELECT cqrs_rebuild('endless', keep_previous => '178000000 years');
+SELECT cqrs_drop_projection('endless');
+
 -- What is not a plain table of the build, one by one: said by cqrs_explain().
 SELECT cqrs_create_projection('plans', 'odd2', $$
 	CREATE TABLE plain (id bigint PRIMARY KEY, a int, b text);
