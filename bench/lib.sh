@@ -22,7 +22,7 @@ bench_server() {
 
 	copy_tree "$BENCH_TOP" "$BENCH_DIR/src"
 	local part
-	for part in "$BENCH_DIR/src" "$BENCH_DIR"/src/test/module; do
+	for part in "$BENCH_DIR/src" "$BENCH_DIR"/src/test/module "$BENCH_DIR"/src/test/engine; do
 		make -s -C "$part" PG_CONFIG="$bin/pg_config" install DESTDIR="$BENCH_DIR/stage" >>"$BENCH_DIR/build.log" 2>&1 ||
 			die "the build failed: see $BENCH_DIR/build.log"
 	done
@@ -71,6 +71,12 @@ tps() {
 		pgbench -n -M prepared -c "$2" -j 2 -T "$BENCH_SECONDS" -f "$1" 2>&1 |
 		sed -n 's/^tps = \([0-9]*\).*/\1/p'
 	taskset -cp "$all" "$postmaster" >/dev/null
+}
+
+# record BENCH CASE VARIANT VALUE: for bench/run, which makes a table of what all of
+# them recorded; repeated values count by their median
+record() {
+	[[ -z ${BENCH_RESULTS:-} ]] || printf '%s\t%s\t%s\t%s\n' "$@" >>"$BENCH_RESULTS"
 }
 
 # median NUMBER...

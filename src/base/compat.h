@@ -26,7 +26,6 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "parser/parse_type.h"
 #include "postmaster/bgworker.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
@@ -111,21 +110,6 @@ cqrs_exec_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot, EState *
 #else
 	return ExecInsertIndexTuples(rri, slot, estate, update, no_dup_err,
 								 spec_conflict, arbiters);
-#endif
-}
-
-/* 16 made the flag a place to save errors to. */
-static inline void
-cqrs_parse_type(const char *name, Oid *type, int32 *typmod)
-{
-#if PG_VERSION_NUM >= 160000
-	ErrorSaveContext ignored = {T_ErrorSaveContext};
-
-	*type = InvalidOid;
-	if (!parseTypeString(name, type, typmod, (Node *) &ignored))
-		*type = InvalidOid;
-#else
-	parseTypeString(name, type, typmod, true);
 #endif
 }
 

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * names.c
- *		Names that users give: commands, event types, projections, streams.
+ *		Names that users give: commands, event types, projections, streams; and
+ *		types, found by the names that were stored.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -12,8 +13,12 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/syscache.h"
+#include "utils/varlena.h"
 
 #include "base/compat.h"
 #include "base/names.h"
@@ -50,4 +55,24 @@ cqrs_check_name(const text *name, const char *what, int max_bytes)
 					(errcode(ERRCODE_INVALID_NAME),
 					 errmsg("name of %s must not contain control characters", what),
 					 errdetail("Byte %d of the name is 0x%02x.", i + 1, s[i])));
+}
+
+/*
+ * The type whose name, with its schema, was stored, or InvalidOid.  The current
+ * user need not have rights on the schema: who may send a command is settled by
+ * the rights on its handler.
+ */
+Oid
+cqrs_stored_type(const char *qualified_name)
+{
+	List	   *parts;
+	Oid			schema;
+
+	if (!SplitIdentifierString(pstrdup(qualified_name), '.', &parts) || list_length(parts) != 2)
+		return InvalidOid;
+	schema = get_namespace_oid(linitial(parts), true);
+	if (!OidIsValid(schema))
+		return InvalidOid;
+	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+						   CStringGetDatum(lsecond(parts)), ObjectIdGetDatum(schema));
 }

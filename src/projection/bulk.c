@@ -44,21 +44,34 @@ cqrs_bulk_leave_out(const CqrsProjection *projection, int32 number)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	List	   *result;
+	ErrorData  *volatile error = NULL;
+	volatile bool keep = false;
+	List	   *volatile result = NIL;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
-	result = drop_indexes(get_namespace_oid(cqrs_build_name(projection->name, number), false));
-	if (all_rules_are_folds(cqrs_build_get(projection, number)))
+	PG_TRY();
+	{
+		result = drop_indexes(get_namespace_oid(cqrs_build_name(projection->name, number), false));
+		keep = all_rules_are_folds(cqrs_build_get(projection, number));
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+
+	if (keep)
 		ReleaseCurrentSubTransaction();
 	else
-	{
 		RollbackAndReleaseCurrentSubTransaction();
-		result = NIL;
-	}
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	return result;
+	if (error)
+		ReThrowError(error);
+	return keep ? result : NIL;
 }
 
 void

@@ -20,6 +20,8 @@
 #include "event/event_type.h"
 #include "projection/rule.h"
 
+static void create_error_context(void *arg);
+static bool is_signature(const char *text);
 static Oid	payload_type(CqrsEngine *engine, const char *event_type);
 
 /*
@@ -40,7 +42,7 @@ cqrs_rule_create(CqrsEngine *engine, const CqrsRuleDef *def)
 	foreach(lc, def->event_types)
 		rule->event_types = lappend(rule->event_types, pstrdup(lfirst(lc)));
 
-	callback.callback = cqrs_rule_error_context;
+	callback.callback = create_error_context;
 	callback.arg = rule;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
@@ -73,6 +75,34 @@ cqrs_rule_create(CqrsEngine *engine, const CqrsRuleDef *def)
 
 	error_context_stack = callback.previous;
 	return rule;
+}
+
+/*
+ * Error context callback while a rule is made ready: what those get wrong who
+ * write their first rules.
+ */
+static void
+create_error_context(void *arg)
+{
+	CqrsRule   *rule = (CqrsRule *) arg;
+
+	if (geterrcode() == ERRCODE_UNDEFINED_TABLE && rule->kind == CQRS_RULE_BATCH)
+		errhint("The events of a batch are relation \"events\"; tables outside of the projection need their schema.");
+	else if (geterrcode() == ERRCODE_UNDEFINED_TABLE)
+		errhint("Names in a rule are looked up in the projection's own schema, then in pg_catalog; write out the schema of anything else.");
+	else if (geterrcode() == ERRCODE_SYNTAX_ERROR && is_signature(rule->text))
+		errhint("To have a function called, use cqrs_on(..., '%s'::regprocedure).", rule->text);
+	cqrs_rule_error_context(rule);
+}
+
+/* "f(cqrs.event)": one word with a parenthesis at its end */
+static bool
+is_signature(const char *text)
+{
+	size_t		length = strlen(text);
+
+	return strchr(text, '(') != NULL && text[length - 1] == ')' &&
+		strcspn(text, " \t\r\n") == length;
 }
 
 /*

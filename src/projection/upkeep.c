@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
@@ -354,7 +355,8 @@ stop(Step *step, const ErrorData *error)
 			 errmsg("build %d of projection \"%s\" has been stopped by an error",
 					step->row->number, step->row->projection),
 			 errdetail("%s", summary),
-			 errhint("Use cqrs_resume() when the cause has been removed, or cqrs_cancel_build().")));
+			 errhint("Use cqrs_resume(%s) when the cause has been removed, or cqrs_cancel_build(%s).",
+					 quote_literal_cstr(step->row->projection), quote_literal_cstr(step->row->projection))));
 }
 
 static void

@@ -77,6 +77,7 @@ static bool apply_one_batch(int task);
 static CqrsUpkeep apply_in_transaction(const CqrsBoardTask *entry);
 static void record_error(int task, uint32 definition);
 static bool choose(int *task, TimestampTz *next_retry);
+static bool comes_before(const CqrsBoardTask *a, const CqrsBoardTask *b);
 static void list_tasks(const CqrsBoard *board);
 static void put_back(int task);
 static void rest(TimestampTz next_retry);
@@ -138,7 +139,9 @@ serve(int task)
 	cqrs_process_set_state(worker.slot, CQRS_SLOT_APPLYING, task);
 	worker.idle_since = 0;
 
-	while (apply_one_batch(task) && !worker.slot->leave && GetCurrentTimestamp() < end)
+	/* whoever is served live comes before what is being rebuilt: look each time */
+	while (apply_one_batch(task) && !entry->others && !worker.slot->leave &&
+		   GetCurrentTimestamp() < end)
 		;
 
 	put_back(task);
@@ -293,7 +296,7 @@ choose(int *task, TimestampTz *next_retry)
 			continue;
 		if (cqrs_board_task_ready(entry, worker.database, now))
 		{
-			if (best < 0 || entry->served_at < board->tasks[best].served_at)
+			if (best < 0 || comes_before(entry, &board->tasks[best]))
 				best = worker.tasks[i];
 		}
 		else
@@ -313,6 +316,15 @@ choose(int *task, TimestampTz *next_retry)
 	cqrs_board_unlock();
 	*task = best;
 	return best >= 0;
+}
+
+/*
+ * Live builds come before others, and then who has waited longest.
+ */
+static bool
+comes_before(const CqrsBoardTask *a, const CqrsBoardTask *b)
+{
+	return a->others == b->others ? a->served_at < b->served_at : b->others;
 }
 
 /*

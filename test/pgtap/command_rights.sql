@@ -3,7 +3,7 @@ BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS cqrs;
 SET client_min_messages TO warning;
-SELECT plan(52);
+SELECT plan(56);
 
 SELECT has_function('pg_catalog', 'cqrs_create_command', '{text,regprocedure,text,text}');
 SELECT has_function('pg_catalog', 'cqrs_drop_command', '{text}');
@@ -36,7 +36,6 @@ CREATE ROLE regress_cqrs_nobody;
 CREATE ROLE regress_cqrs_app;
 CREATE ROLE regress_cqrs_dev;
 CREATE SCHEMA app AUTHORIZATION regress_cqrs_dev;
-GRANT USAGE ON SCHEMA app TO PUBLIC;
 GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO PUBLIC;
 SELECT cqrs_grant('regress_cqrs_app', 'send');
@@ -58,6 +57,13 @@ CREATE FUNCTION app.work_as_caller(p jsonb) RETURNS text LANGUAGE sql AS 'SELECT
 CREATE FUNCTION app.read() RETURNS text LANGUAGE sql STABLE AS 'SELECT 1::text';
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA app FROM PUBLIC;
 SELECT lives_ok($$SELECT cqrs_create_command('Work', 'app.work(jsonb)')$$, 'a developer registers commands');
+CREATE TYPE app.typed AS (n int);
+CREATE FUNCTION app.typed(p app.typed) RETURNS int LANGUAGE plpgsql SECURITY DEFINER AS
+	$$ BEGIN PERFORM cqrs_emit('work-2', 'TypedWork', to_jsonb(p)); RETURN p.n; END $$;
+REVOKE EXECUTE ON FUNCTION app.typed FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.typed TO regress_cqrs_app;
+SELECT lives_ok($$SELECT cqrs_create_event_type('TypedWork', 'app.typed')$$, 'a developer registers event types');
+SELECT lives_ok($$SELECT cqrs_create_command('TypedWork', 'app.typed(app.typed)')$$);
 SELECT lives_ok($$SELECT cqrs_create_command('WorkAsCaller', 'app.work_as_caller(jsonb)')$$);
 SELECT lives_ok($$SELECT cqrs_create_query('Read', 'app.read()')$$, 'a developer registers queries');
 SELECT throws_ok($$SELECT cqrs_create_query('X', 'pg_catalog.now()')$$, '42501', NULL, 'not functions of others');
@@ -77,6 +83,8 @@ GRANT EXECUTE ON FUNCTION app.work(jsonb), app.work_as_caller(jsonb) TO regress_
 SET ROLE regress_cqrs_app;
 SELECT is(cqrs_send('Work', metadata => '{"actor": "somebody"}'), 'regress_cqrs_dev for ' || session_user, 'a handler runs as its own attributes say');
 SELECT is(cqrs_send('WorkAsCaller'), 'regress_cqrs_app', 'a handler runs as its caller');
+SELECT is(cqrs_send('TypedWork', '{"n": 7}'), '7', 'no right on the schema is needed');
+SELECT throws_ok($$SELECT app.typed('(7)')$$, '42501', 'permission denied for schema app', 'though without it the handler cannot be called');
 SELECT throws_ok($$SELECT cqrs_emit('work-1', 'X')$$, '42501', NULL, 'who may send cannot forge events');
 SELECT throws_ok($$SELECT cqrs_drop_command('Work')$$, '42501', NULL, 'nor drop commands');
 RESET ROLE;

@@ -176,6 +176,8 @@ SELECT cqrs_on('faulty', 'Bad', 'INSERT INTO faulty VALUES (1, 2)');
 SELECT cqrs_start('faulty');
 SELECT cqrs_on('faulty', 'Bad', 'INSERT INTO faulty SELECT 1 FROM nowhere');
 SELECT cqrs_start('faulty');
+SELECT cqrs_on('faulty', 'Bad', 'shop.on_closed(cqrs.event)');
+SELECT cqrs_start('faulty');
 SELECT cqrs_on('faulty', 'Bad', 'INSERT INTO faulty VALUES (event.qty)');
 SELECT cqrs_start('faulty');
 SELECT cqrs_on('faulty', 'Bad', 'INSERT INTO faulty VALUES (extract(year FROM now()))');

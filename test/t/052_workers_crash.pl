@@ -111,10 +111,13 @@ $node->backup('backup');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'backup', has_streaming => 1);
 $standby->start;
+$node->safe_psql('d', q{CREATE FUNCTION counted() RETURNS bigint LANGUAGE sql STABLE AS $$ SELECT n FROM shop.p_counts WHERE stream = 'standby' $$;
+	SELECT cqrs_create_query('Counted', 'counted()')});
 my $token = $node->safe_psql('d', q{SELECT cqrs_emit('standby', 'T'); SELECT cqrs_token()});
 $token =~ s/.*\n//s;
 is($standby->safe_psql('d', "SELECT cqrs_wait('$token', timeout => '30s'); SELECT n FROM shop.p_counts WHERE stream = 'standby'"),
 	"t\n1", 'waiting on a standby');
+is($standby->safe_psql('d', "SELECT cqrs_query('Counted', token => '$token')"), '1', 'a query on a standby');
 is($standby->safe_psql('d', 'SELECT cqrs_wait()'), 't', 'nothing to wait for on a standby');
 $node->safe_psql('d', q{SELECT cqrs_pause('p')});
 $token = $node->safe_psql('d', q{SELECT cqrs_emit('standby', 'T'); SELECT cqrs_token()});

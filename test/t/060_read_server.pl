@@ -1,0 +1,79 @@
+# The read side on a server of its own, which gets the events by logical
+# replication.  What doc/operations.md tells to do on either server is done here,
+# word for word.
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Workers;
+
+my %node;
+foreach my $name (qw(write read))
+{
+	$node{$name} = new_node($name);
+	$node{$name}->start;
+	create_database($node{$name}, 'shop');
+}
+my ($write, $read) = @node{qw(write read)};
+define_projection($read, 'shop', 'followed');
+
+sub append_load
+{
+	$write->safe_psql('shop', q{SELECT cqrs_append('load-' || s, array_fill('T'::text, ARRAY[100]), array_fill('{"a": 1}'::jsonb, ARRAY[100]))
+		FROM generate_series(1, 20) s});
+	return;
+}
+
+# Some history, then what the document says.  Before the events begin to flow comes
+# a transaction that will commit late.
+emit($write, 'shop', "old-$_") for 1 .. 3;
+append_load();
+my $late = $write->background_psql('shop');
+my $document = slurp_file("$FindBin::RealBin/../../doc/operations.md");
+my $blocks = 0;
+while ($document =~ /^```sql (write|read)\n(.*?)^```$/msg)
+{
+	my ($where, $sql) = ($1, $2);
+	my $connection = $write->connstr('shop') =~ s/'/''/gr;
+	$sql =~ s/host=write\.example\.com dbname=shop/$connection/;
+	$late->query_safe(q{BEGIN; SELECT cqrs_emit('late-1', 'T');}) if $sql =~ /cqrs_resume/;
+	$node{$where}->safe_psql('shop', $sql);
+	$blocks++;
+}
+cmp_ok($blocks, '>=', 3, 'the document tells what to do on either server');
+
+my $rows = q{SELECT string_agg(stream || n, ' ' ORDER BY stream COLLATE "C") FROM shop.followed_counts WHERE stream NOT LIKE 'load-%'};
+my $load = q{SELECT count(*), sum(n), sum(last) FROM shop.followed_counts WHERE stream LIKE 'load-%'};
+eventually($read, 'shop', $load, '20|2000|2000', 'the history arrives');
+
+$write->safe_psql('shop', q{BEGIN; SELECT cqrs_emit('new-1', 'T'); SAVEPOINT s; SELECT cqrs_emit('gone-1', 'T');
+	ROLLBACK TO s; SELECT cqrs_emit('new-1', 'T'); COMMIT});
+emit($write, 'shop', 'new-2');
+eventually($read, 'shop', $rows, 'new-12 new-21 old-11 old-21 old-31', 'new events arrive, what was rolled back does not');
+$late->query_safe('COMMIT');
+$late->quit;
+eventually($read, 'shop', $rows, 'late-11 new-12 new-21 old-11 old-21 old-31', 'one that commits late is not lost');
+
+# Either server crashes.
+$read->stop('immediate');
+append_load();
+$read->start;
+$write->stop('immediate');
+$write->start;
+append_load();
+eventually($read, 'shop', $load, '20|6000|6000', 'crashes of either server lose and repeat nothing');
+is($read->safe_psql('shop', 'SELECT count(*) FROM cqrs.event'), $write->safe_psql('shop', 'SELECT count(*) FROM cqrs.event'),
+	'both logs are equally long');
+is($read->safe_psql('shop', q{SELECT string_agg(version::text, ',' ORDER BY position) FROM cqrs.event WHERE stream = 'load-7'}),
+	join(',', 1 .. 300), 'versions are those of the origin, in order');
+
+# A projection that is made later gets the history, too.
+define_projection($read, 'shop', 'later');
+eventually($read, 'shop', 'SELECT count(*), sum(n) FROM shop.later_counts', '26|6007', 'a new projection gets the history');
+
+done_testing();
