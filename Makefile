@@ -49,7 +49,6 @@ OBJS = \
 	src/event/stream.o \
 	src/event/token.o \
 	src/command/digest.o \
-	src/command/emission.o \
 	src/command/frame.o \
 	src/command/ledger.o \
 	src/command/registry.o \
