@@ -28,6 +28,7 @@ OBJS = \
 	src/event/cause.o \
 	src/event/cursor.o \
 	src/event/event_type.o \
+	src/event/foreign_code.o \
 	src/event/incarnation.o \
 	src/event/late.o \
 	src/event/log.o \
@@ -100,6 +101,7 @@ OBJS = \
 	src/projection/tables.o \
 	src/projection/upkeep.o \
 	src/projection/views.o \
+	src/query/diagram.o \
 	src/query/query_sql.o \
 	src/query/registry.o \
 	src/query/run.o \

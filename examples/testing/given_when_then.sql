@@ -1,6 +1,6 @@
--- Helpers for tests of projections with pgTAP, in the style given / when /
--- then.  Include this file in a test (\ir), inside its transaction; the ROLLBACK
--- at the end of the test takes the helpers with it.
+-- Helpers for tests of commands and projections with pgTAP, in the style given /
+-- when / then.  Include this file in a test (\ir), inside its transaction; the
+-- ROLLBACK at the end of the test takes the helpers with it.
 CREATE SCHEMA given_when_then;
 SELECT set_config('search_path', 'given_when_then, ' || current_setting('search_path'), true);
 
@@ -48,4 +48,52 @@ CREATE FUNCTION given_when_then.then_parked(projection text, VARIADIC events tex
 	SELECT is(coalesce((SELECT array_agg(p.stream || ' ' || p.version ORDER BY p.position)
 						  FROM cqrs.projection_parked p WHERE p.projection = then_parked.projection), '{}'), events,
 			  'then parked by ' || projection)
+$$;
+
+-- Commands.  Given that these were accepted: what has happened before.
+--   SELECT given_sent('CreateOrder', '{"customer_id": 1}');
+CREATE FUNCTION given_when_then.given_sent(command text, payload jsonb DEFAULT '{}') RETURNS text
+	LANGUAGE sql AS $$ SELECT format('# given %s %s: %s', command, payload, cqrs_send(command, payload)) $$;
+
+-- When a command is sent.  Its outcome is remembered for what follows.
+CREATE FUNCTION given_when_then.when_sent(command text, payload jsonb DEFAULT '{}') RETURNS text
+	LANGUAGE sql AS $$
+	SELECT format('# when %s %s', command, payload)
+	 WHERE set_config('given_when_then.outcome', to_jsonb(cqrs_try_send(command, payload))::text, true) IS NOT NULL
+$$;
+
+CREATE FUNCTION given_when_then.outcome() RETURNS cqrs.command_result
+	LANGUAGE sql AS $$ SELECT jsonb_populate_record(NULL::cqrs.command_result, current_setting('given_when_then.outcome')::jsonb) $$;
+
+-- Then it is accepted, and these events are what it has caused, in this order:
+-- each a type, or a type and what its data must contain; without any, none.
+--   SELECT then_events('OrderCreated {"customer_id": 1}', 'OrderPaid');
+CREATE FUNCTION given_when_then.then_events(VARIADIC wanted text[] DEFAULT '{}') RETURNS text
+	LANGUAGE plpgsql AS $$
+DECLARE
+	o cqrs.command_result := outcome();
+	event record;
+	wanted_data jsonb;
+	found_events text[] := '{}';
+BEGIN
+	IF NOT o.ok THEN
+		RETURN fail('then ' || array_to_string(wanted, ', ')) || E'\n' || diag(format('rejected: %s: %s', o.sqlstate, o.message));
+	END IF;
+	FOR event IN SELECT type, payload FROM cqrs.outbox WHERE command_id = o.command_id ORDER BY id LOOP
+		-- only the keys that are asked for
+		wanted_data := nullif(regexp_replace(wanted[cardinality(found_events) + 1], '^[^{]*', ''), '');
+		found_events := found_events || concat_ws(' ', event.type,
+			(SELECT jsonb_object_agg(k, v) FROM jsonb_each(event.payload) f (k, v) WHERE wanted_data ? k)::text);
+	END LOOP;
+	RETURN is(found_events,
+			  ARRAY(SELECT concat_ws(' ', btrim(split_part(w, '{', 1)), nullif(regexp_replace(w, '^[^{]*', ''), '')::jsonb::text)
+					FROM unnest(wanted) WITH ORDINALITY AS u (w, n) ORDER BY n),
+			  'then ' || array_to_string(wanted, ', '));
+END $$;
+
+-- Then it is rejected with this SQLSTATE and message.
+CREATE FUNCTION given_when_then.then_rejected(sqlstate text, message text) RETURNS text
+	LANGUAGE sql AS $$
+	SELECT is((SELECT coalesce(o.sqlstate || ': ' || o.message, 'accepted') FROM outcome() AS o),
+			  then_rejected.sqlstate || ': ' || then_rejected.message, 'then rejected: ' || then_rejected.message)
 $$;

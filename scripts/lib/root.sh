@@ -7,11 +7,11 @@
 
 # shellcheck shell=bash
 
-readonly ROOT_RECIPE=1			# raise it when a root must be made anew
+readonly ROOT_RECIPE=2			# raise it when a root must be made anew
 readonly ROOT_MAX_DAYS=30		# security updates come with a new root
 
 root_packages() {
-	echo "postgresql-$1,postgresql-server-dev-$1,postgresql-$1-pgtap,libtap-parser-sourcehandler-pgtap-perl,libipc-run-perl,make,gcc"
+	echo "postgresql-$1,postgresql-server-dev-$1,postgresql-$1-pgtap,libtap-parser-sourcehandler-pgtap-perl,libipc-run-perl,make,gcc,$(IFS=,; echo "${CLIENT_PACKAGES[*]}")"
 }
 
 # The archive that this machine takes its own packages from.
@@ -112,6 +112,7 @@ test_in_root() {
 	if [[ $OLDER ]]; then
 		older_in "$OLDER" "$work" "$root" "$checkout"
 	fi
+	[[ ! -e ${NODE_MODULES:-} ]] || cp -r "$NODE_MODULES" "$work/node_modules"
 
 	OLDER=$OLDER unshare -m -p -f --kill-child --propagation private bash -euc '
 		root=$1 checkout=$2 work=$3
@@ -126,7 +127,7 @@ test_in_root() {
 		mount -t tmpfs tmpfs "$root/run"
 		mount -t proc proc "$root/proc"
 		exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-			HOME=/tmp CQRS_TEST_OUTSIDE="$work" \
+			HOME=/tmp CQRS_TEST_OUTSIDE="$work" CQRS_NODE_MODULES=/var/tmp/node_modules \
 			${OLDER:+"CQRS_TEST_OLDER=/var/tmp/older/usr/lib/postgresql/$OLDER"} \
 			${CQRS_TEST_SECONDS:+"CQRS_TEST_SECONDS=$CQRS_TEST_SECONDS"} bash /mnt/scripts/test "$@"
 	' test_in_root "$root" "$checkout" "$work" "$@" </dev/null

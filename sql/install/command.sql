@@ -17,6 +17,11 @@ REVOKE ALL ON TABLE cqrs.command_registry FROM PUBLIC;
 COMMENT ON TABLE cqrs.command_registry IS 'Registered commands and their handlers';
 COMMENT ON COLUMN cqrs.command_registry.argument IS 'Type of the payload, schema-qualified';
 COMMENT ON COLUMN cqrs.command_registry.owner IS 'Owner of the handler when it was registered';
+COMMENT ON COLUMN cqrs.command_registry.name IS 'Name of the command';
+COMMENT ON COLUMN cqrs.command_registry.handler_schema IS 'Schema of the handler';
+COMMENT ON COLUMN cqrs.command_registry.handler_name IS 'Name of the handler';
+COMMENT ON COLUMN cqrs.command_registry.description IS 'What the command is for';
+COMMENT ON COLUMN cqrs.command_registry.created_at IS 'When it was registered';
 SELECT pg_catalog.pg_extension_config_dump('cqrs.command_registry', '');
 
 CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.command_registry
@@ -60,6 +65,11 @@ COMMENT ON VIEW cqrs.command_type IS 'Registered commands, for those who send th
 COMMENT ON COLUMN cqrs.command_type.payload IS 'Type of the payload';
 COMMENT ON COLUMN cqrs.command_type.fields IS
 	'Fields of the payload: name, type, required, comment of the field or else of its domain';
+COMMENT ON COLUMN cqrs.command_type.name IS 'Name of the command, for cqrs_send()';
+COMMENT ON COLUMN cqrs.command_type.handler IS 'Function that handles it; who may execute it may send the command';
+COMMENT ON COLUMN cqrs.command_type.owner IS 'Role that may drop or replace the command';
+COMMENT ON COLUMN cqrs.command_type.description IS 'What the command is for';
+COMMENT ON COLUMN cqrs.command_type.created_at IS 'When it was registered';
 
 --
 -- The ledger.  A row is written when its command has ended, or, when the client
@@ -96,7 +106,28 @@ COMMENT ON COLUMN cqrs.ledger.outcome IS 'accepted or rejected';
 COMMENT ON COLUMN cqrs.ledger.result IS 'The identifier that the handler returned';
 COMMENT ON COLUMN cqrs.ledger.token IS 'Token of the transaction, if it had appended events by then';
 COMMENT ON COLUMN cqrs.ledger.sqlstate IS 'Why it was rejected';
+COMMENT ON COLUMN cqrs.ledger.command_id IS 'Id of the command';
+COMMENT ON COLUMN cqrs.ledger.command IS 'Name of the command';
+COMMENT ON COLUMN cqrs.ledger.received_at IS 'When it was sent';
+COMMENT ON COLUMN cqrs.ledger.message IS 'Error message of a rejection';
+COMMENT ON COLUMN cqrs.ledger.detail IS 'Detail of a rejection';
+COMMENT ON COLUMN cqrs.ledger.hint IS 'Hint of a rejection';
 SELECT pg_catalog.pg_extension_config_dump('cqrs.ledger', '');
+
+--
+-- Which commands have appended which types of events, as far as the ledger does
+-- not tell it any more.  For cqrs_diagram().
+--
+CREATE TABLE cqrs.emission (
+	command text COLLATE pg_catalog."C" NOT NULL,
+	event_type text COLLATE pg_catalog."C" NOT NULL,
+	CONSTRAINT emission_pkey PRIMARY KEY (command, event_type)
+);
+REVOKE ALL ON TABLE cqrs.emission FROM PUBLIC;
+COMMENT ON TABLE cqrs.emission IS 'Commands and the types of events they have appended, remembered when rows leave the ledger';
+COMMENT ON COLUMN cqrs.emission.command IS 'Name of the command';
+COMMENT ON COLUMN cqrs.emission.event_type IS 'Type of an event that it has appended';
+SELECT pg_catalog.pg_extension_config_dump('cqrs.emission', '');
 
 CREATE TYPE cqrs.command_result AS (
 	ok boolean,
@@ -110,6 +141,14 @@ CREATE TYPE cqrs.command_result AS (
 );
 REVOKE ALL ON TYPE cqrs.command_result FROM PUBLIC;
 COMMENT ON TYPE cqrs.command_result IS 'Outcome of a command, from cqrs_try_send()';
+COMMENT ON COLUMN cqrs.command_result.ok IS 'Was the command accepted?';
+COMMENT ON COLUMN cqrs.command_result.id IS 'Identifier that the handler returned';
+COMMENT ON COLUMN cqrs.command_result.command_id IS 'Id of the command, to send it again with';
+COMMENT ON COLUMN cqrs.command_result.token IS 'Token for cqrs_wait(), if the command appended events';
+COMMENT ON COLUMN cqrs.command_result.sqlstate IS 'Why it was rejected';
+COMMENT ON COLUMN cqrs.command_result.message IS 'Error message of the rejection';
+COMMENT ON COLUMN cqrs.command_result.detail IS 'Detail of the rejection';
+COMMENT ON COLUMN cqrs.command_result.hint IS 'Hint of the rejection';
 
 --
 -- Functions

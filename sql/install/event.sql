@@ -16,6 +16,11 @@ CREATE TABLE cqrs.incarnation (
 REVOKE ALL ON TABLE cqrs.incarnation FROM PUBLIC;
 COMMENT ON TABLE cqrs.incarnation IS
 	'The databases this event log has lived in: one row for the first, and one more for each restore, upgrade or copy';
+COMMENT ON COLUMN cqrs.incarnation.id IS 'Number of the incarnation: 1, 2, 3';
+COMMENT ON COLUMN cqrs.incarnation.system_identifier IS 'Cluster, as in pg_control_system()';
+COMMENT ON COLUMN cqrs.incarnation.database IS 'OID of the database';
+COMMENT ON COLUMN cqrs.incarnation.after_position IS 'Events beyond this position were written here';
+COMMENT ON COLUMN cqrs.incarnation.started_at IS 'When the first of them was';
 SELECT pg_catalog.pg_extension_config_dump('cqrs.incarnation', '');
 
 --
@@ -24,6 +29,7 @@ SELECT pg_catalog.pg_extension_config_dump('cqrs.incarnation', '');
 --
 CREATE TABLE cqrs.event_type (
 	name text COLLATE pg_catalog."C" NOT NULL CONSTRAINT event_type_pkey PRIMARY KEY,
+	owner text NOT NULL,
 	payload text,
 	schema_version integer NOT NULL DEFAULT 1,
 	description text,
@@ -31,8 +37,12 @@ CREATE TABLE cqrs.event_type (
 );
 REVOKE ALL ON TABLE cqrs.event_type FROM PUBLIC;
 COMMENT ON TABLE cqrs.event_type IS 'Registered event types';
+COMMENT ON COLUMN cqrs.event_type.owner IS 'Role that registered it: functions in constraints of the payload run as this one';
 COMMENT ON COLUMN cqrs.event_type.payload IS 'Composite type that the data of such an event must fit, schema-qualified';
 COMMENT ON COLUMN cqrs.event_type.schema_version IS 'Version that new events of this type are stored with';
+COMMENT ON COLUMN cqrs.event_type.name IS 'Name of the event type';
+COMMENT ON COLUMN cqrs.event_type.description IS 'What has happened then';
+COMMENT ON COLUMN cqrs.event_type.created_at IS 'When it was registered';
 SELECT pg_catalog.pg_extension_config_dump('cqrs.event_type', '');
 
 CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.event_type
@@ -48,6 +58,8 @@ CREATE TABLE cqrs.stream (
 ) USING heap WITH (fillfactor = 70);
 REVOKE ALL ON TABLE cqrs.stream FROM PUBLIC;
 COMMENT ON TABLE cqrs.stream IS 'Streams and their last version; the row is the lock that orders appends to the stream';
+COMMENT ON COLUMN cqrs.stream.stream IS 'Name of the stream';
+COMMENT ON COLUMN cqrs.stream.version IS 'Version of its last event';
 SELECT pg_catalog.pg_extension_config_dump('cqrs.stream', '');
 
 --
@@ -115,6 +127,18 @@ CREATE TABLE cqrs.cursor (
 ) USING heap WITH (fillfactor = 10);
 REVOKE ALL ON TABLE cqrs.cursor FROM PUBLIC;
 COMMENT ON TABLE cqrs.cursor IS 'How far each durable reader of the event log has come';
+COMMENT ON COLUMN cqrs.cursor.name IS 'Name of the reader; that of a projection is called like its build';
+COMMENT ON COLUMN cqrs.cursor.incarnation IS 'Incarnation that the snapshots belong to';
+COMMENT ON COLUMN cqrs.cursor.done IS 'What this shows has been read';
+COMMENT ON COLUMN cqrs.cursor.done_next_xid IS 'Transactions from this one on that "done" does not show have drawn positions beyond done_floor';
+COMMENT ON COLUMN cqrs.cursor.done_floor IS 'Last position that had been drawn before "done" was taken';
+COMMENT ON COLUMN cqrs.cursor.target IS 'What this shows and "done" does not is being read';
+COMMENT ON COLUMN cqrs.cursor.target_next_xid IS 'Transactions from this one on that "target" does not show have drawn positions beyond target_floor';
+COMMENT ON COLUMN cqrs.cursor.target_floor IS 'Last position that had been drawn before "target" was taken';
+COMMENT ON COLUMN cqrs.cursor.target_ceiling IS 'Last position that had been drawn after "target" was taken';
+COMMENT ON COLUMN cqrs.cursor.position IS 'Last position read of what "target" shows';
+COMMENT ON COLUMN cqrs.cursor.own_xid IS 'Transaction of the reader itself, some of whose events were read';
+COMMENT ON COLUMN cqrs.cursor.own_position IS 'Last position read of that transaction';
 SELECT pg_catalog.pg_extension_config_dump('cqrs.cursor', '');
 
 --
@@ -178,3 +202,15 @@ CREATE VIEW cqrs.outbox AS
 	  FROM cqrs.event e;
 REVOKE ALL ON TABLE cqrs.outbox FROM PUBLIC;
 COMMENT ON VIEW cqrs.outbox IS 'The event log with the column names of the Debezium outbox event router';
+COMMENT ON COLUMN cqrs.outbox.id IS 'Position of the event';
+COMMENT ON COLUMN cqrs.outbox.aggregatetype IS 'Category of the stream';
+COMMENT ON COLUMN cqrs.outbox.aggregateid IS 'Id of the stream, without the category';
+COMMENT ON COLUMN cqrs.outbox.type IS 'Type of the event';
+COMMENT ON COLUMN cqrs.outbox.payload IS 'Data of the event';
+COMMENT ON COLUMN cqrs.outbox.version IS 'Number of the event in its stream';
+COMMENT ON COLUMN cqrs.outbox.timestamp IS 'Time of the append';
+COMMENT ON COLUMN cqrs.outbox.schema_version IS 'Version of the payload that the data was written with';
+COMMENT ON COLUMN cqrs.outbox.tracingspancontext IS 'Trace context of the metadata, if any';
+COMMENT ON COLUMN cqrs.outbox.stream IS 'Stream of the event';
+COMMENT ON COLUMN cqrs.outbox.metadata IS 'Metadata of the event';
+COMMENT ON COLUMN cqrs.outbox.command_id IS 'Command that caused the event';

@@ -32,6 +32,11 @@ COMMENT ON COLUMN cqrs.projection.on_error IS 'What to do with an event that a r
 COMMENT ON COLUMN cqrs.projection.mode IS 'When events are applied: async, or inline, in the transaction that appends them';
 COMMENT ON COLUMN cqrs.projection.state IS 'draft, running, paused by its owner, or stopped by an error';
 COMMENT ON COLUMN cqrs.projection.live_build IS 'Build that the views show';
+COMMENT ON COLUMN cqrs.projection.name IS 'Name of the projection';
+COMMENT ON COLUMN cqrs.projection.description IS 'What it is for';
+COMMENT ON COLUMN cqrs.projection.last_error IS 'The last event that failed, or why it stopped';
+COMMENT ON COLUMN cqrs.projection.last_error_at IS 'When that was';
+COMMENT ON COLUMN cqrs.projection.created_at IS 'When it was created';
 COMMENT ON COLUMN cqrs.projection.next_build IS 'Build that is being filled to take its place';
 COMMENT ON COLUMN cqrs.projection.follower IS 'The same, once it is complete: it gets each event in the transaction that the live one gets it in';
 COMMENT ON COLUMN cqrs.projection.keep_previous IS 'How long a build that has been replaced is kept current, so that cqrs_revert() can bring it back';
@@ -61,12 +66,17 @@ CREATE TABLE cqrs.build (
 	CONSTRAINT build_state_check CHECK (state OPERATOR(pg_catalog.=) ANY
 		(ARRAY['draft', 'filling', 'indexing', 'catching up', 'following', 'live', 'previous', 'retired']))
 );
+CREATE UNIQUE INDEX build_draft_idx ON cqrs.build (projection) WHERE state OPERATOR(pg_catalog.=) 'draft';
 REVOKE ALL ON TABLE cqrs.build FROM PUBLIC;
 COMMENT ON TABLE cqrs.build IS
 	'Builds of projections: a draft that is being described, one that is being filled, the one in use, one that was';
 COMMENT ON COLUMN cqrs.build.state IS 'draft, filling, indexing, catching up, following, live, previous or retired';
 COMMENT ON COLUMN cqrs.build.tables IS 'Statements that create the tables, with what belongs to them';
 COMMENT ON COLUMN cqrs.build.views IS 'Names of the views that were created in the read schema';
+COMMENT ON COLUMN cqrs.build.projection IS 'Projection it belongs to';
+COMMENT ON COLUMN cqrs.build.number IS 'Number of the build, part of the name of its schema';
+COMMENT ON COLUMN cqrs.build.created_at IS 'When it was created';
+COMMENT ON COLUMN cqrs.build.started_at IS 'When its tables were';
 COMMENT ON COLUMN cqrs.build.later IS 'Statements that create the indexes left out while the build is being filled';
 COMMENT ON COLUMN cqrs.build.waits_for IS
 	'Transactions with snapshots that may not show all of a complete build: virtual transaction ids; null: not looked yet';
@@ -97,6 +107,10 @@ COMMENT ON TABLE cqrs.rule IS 'Rules of projections: what an event of some type 
 COMMENT ON COLUMN cqrs.rule.event_types IS 'Event types that the rule is for, * for all; one, unless it is a batch rule';
 COMMENT ON COLUMN cqrs.rule.rule IS 'SQL statements, or the signature of a function';
 COMMENT ON COLUMN cqrs.rule.handler_owner IS 'Who owned the function when it was registered; nobody else''s is called in its place';
+COMMENT ON COLUMN cqrs.rule.projection IS 'Projection it belongs to';
+COMMENT ON COLUMN cqrs.rule.build IS 'Build it belongs to';
+COMMENT ON COLUMN cqrs.rule.number IS 'Its place: rules are applied in the order of their numbers';
+COMMENT ON COLUMN cqrs.rule.kind IS 'sql, function or batch';
 SELECT pg_catalog.pg_extension_config_dump('cqrs.rule', '');
 
 CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.rule
@@ -130,6 +144,19 @@ COMMENT ON TABLE cqrs.parked_event IS
 	'Events that a projection could not apply, and later ones of their streams, in wait for cqrs_retry_parked or cqrs_discard_parked';
 COMMENT ON COLUMN cqrs.parked_event.rule IS 'Event type, or types, of the rule that failed; null when the event waits behind another one';
 COMMENT ON COLUMN cqrs.parked_event.attempts IS 'How often it was tried; 0 when the event waits behind another one';
+COMMENT ON COLUMN cqrs.parked_event.projection IS 'Projection that could not apply it';
+COMMENT ON COLUMN cqrs.parked_event.build IS 'Build of that projection';
+COMMENT ON COLUMN cqrs.parked_event.position IS 'Position of the event';
+COMMENT ON COLUMN cqrs.parked_event.stream IS 'Stream of the event';
+COMMENT ON COLUMN cqrs.parked_event.version IS 'Version of the event in its stream';
+COMMENT ON COLUMN cqrs.parked_event.event_type IS 'Type of the event';
+COMMENT ON COLUMN cqrs.parked_event.sqlstate IS 'Why the rule failed';
+COMMENT ON COLUMN cqrs.parked_event.message IS 'Error message';
+COMMENT ON COLUMN cqrs.parked_event.detail IS 'Detail of the error';
+COMMENT ON COLUMN cqrs.parked_event.hint IS 'Hint of the error';
+COMMENT ON COLUMN cqrs.parked_event.context IS 'Where in the rule it happened';
+COMMENT ON COLUMN cqrs.parked_event.parked_at IS 'When it was parked';
+COMMENT ON COLUMN cqrs.parked_event.tried_at IS 'When it was last tried';
 SELECT pg_catalog.pg_extension_config_dump('cqrs.parked_event', '');
 
 --
@@ -254,25 +281,25 @@ REVOKE ALL ON FUNCTION cqrs.read_progress(text) FROM PUBLIC;
 CREATE VIEW cqrs.projection_status AS
 	SELECT p.name AS projection,
 		   p.state,
-		   p.live_build,
-		   p.next_build,
+		   CASE WHEN p.state OPERATOR(pg_catalog.=) 'running' AND p.mode OPERATOR(pg_catalog.=) 'async'
+				 AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname::pg_catalog.text OPERATOR(pg_catalog.=) p.owner)
+				THEN 'owner does not exist' ELSE w.state END AS worker,
 		   CASE WHEN p.mode OPERATOR(pg_catalog.=) 'inline' AND p.state OPERATOR(pg_catalog.=) 'running' THEN 0
 				ELSE b.events END AS events_behind,
 		   CASE WHEN p.mode OPERATOR(pg_catalog.=) 'inline' AND p.state OPERATOR(pg_catalog.=) 'running' THEN 0
-				ELSE b.seconds END AS seconds_behind,
+				ELSE pg_catalog.round(b.seconds::pg_catalog.numeric, 3)::pg_catalog.float8 END AS seconds_behind,
 		   w.applied AS events_applied,
 		   (SELECT pg_catalog.count(*) FROM cqrs.parked_event e
 			 WHERE e.projection OPERATOR(pg_catalog.=) p.name
 			   AND e.build OPERATOR(pg_catalog.=) p.live_build) AS events_parked,
-		   p.last_error,
-		   p.last_error_at,
+		   p.live_build,
+		   p.next_build,
+		   g.progress,
 		   COALESCE((pg_catalog.pg_blocking_pids(w.pid))[1],
 					CASE WHEN p.state OPERATOR(pg_catalog.=) 'running' AND p.mode OPERATOR(pg_catalog.=) 'async'
 						 THEN (SELECT cqrs.open_appender()) END) AS blocked_by_pid,
-		   g.progress,
-		   CASE WHEN p.state OPERATOR(pg_catalog.=) 'running' AND p.mode OPERATOR(pg_catalog.=) 'async'
-				 AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname::pg_catalog.text OPERATOR(pg_catalog.=) p.owner)
-				THEN 'owner does not exist' ELSE w.state END AS worker
+		   p.last_error_at,
+		   p.last_error
 	  FROM cqrs.projection p
 	  CROSS JOIN LATERAL cqrs.read_work(p.name) w
 	  LEFT JOIN LATERAL (
@@ -286,9 +313,23 @@ CREATE VIEW cqrs.projection_status AS
 											   r.events_total::pg_catalog.numeric), 3)::pg_catalog.float8
 						ELSE 1 END AS progress
 			  FROM cqrs.read_progress(p.name OPERATOR(pg_catalog.||) '$' OPERATOR(pg_catalog.||) p.next_build::pg_catalog.text) r
-			 WHERE p.next_build IS NOT NULL) g ON true;
+			 WHERE p.next_build IS NOT NULL) g ON true
+	 ORDER BY p.name;
 REVOKE ALL ON TABLE cqrs.projection_status FROM PUBLIC;
 COMMENT ON VIEW cqrs.projection_status IS 'How each projection is doing';
+COMMENT ON COLUMN cqrs.projection_status.projection IS 'Name of the projection';
+COMMENT ON COLUMN cqrs.projection_status.state IS 'draft, running, paused by its owner, or stopped by an error';
+COMMENT ON COLUMN cqrs.projection_status.live_build IS 'Number of the build that the views show';
+COMMENT ON COLUMN cqrs.projection_status.next_build IS 'Number of the build that is to take its place';
+COMMENT ON COLUMN cqrs.projection_status.events_behind IS 'Committed events that it has not seen yet, of any type; an estimate beyond 100,000';
+COMMENT ON COLUMN cqrs.projection_status.seconds_behind IS 'Age of the oldest of them';
+COMMENT ON COLUMN cqrs.projection_status.events_applied IS 'Events that workers have applied since the server started';
+COMMENT ON COLUMN cqrs.projection_status.events_parked IS 'Events in wait for cqrs_retry_parked() or cqrs_discard_parked()';
+COMMENT ON COLUMN cqrs.projection_status.last_error IS 'The last event that failed, or why it stopped';
+COMMENT ON COLUMN cqrs.projection_status.last_error_at IS 'When that was';
+COMMENT ON COLUMN cqrs.projection_status.blocked_by_pid IS 'Process whose lock its worker waits for';
+COMMENT ON COLUMN cqrs.projection_status.progress IS 'How much of the next build is done, 0 to 1';
+COMMENT ON COLUMN cqrs.projection_status.worker IS 'What a worker does for it now; null when none knows of it';
 
 -- Messages may tell of data, so everybody sees those of his own projections.
 CREATE VIEW cqrs.projection_parked WITH (security_barrier) AS
@@ -314,3 +355,18 @@ CREATE VIEW cqrs.projection_parked WITH (security_barrier) AS
 REVOKE ALL ON TABLE cqrs.projection_parked FROM PUBLIC;
 COMMENT ON VIEW cqrs.projection_parked IS
 	'Parked events of the projections that the current user owns: what went wrong, and what waits behind it';
+COMMENT ON COLUMN cqrs.projection_parked.projection IS 'Projection that could not apply the event';
+COMMENT ON COLUMN cqrs.projection_parked.build IS 'Build of that projection';
+COMMENT ON COLUMN cqrs.projection_parked.stream IS 'Stream of the event';
+COMMENT ON COLUMN cqrs.projection_parked.version IS 'Version of the event in its stream';
+COMMENT ON COLUMN cqrs.projection_parked.position IS 'Position of the event';
+COMMENT ON COLUMN cqrs.projection_parked.event_type IS 'Type of the event';
+COMMENT ON COLUMN cqrs.projection_parked.rule IS 'Event type, or types, of the rule that failed; null when the event waits behind another one';
+COMMENT ON COLUMN cqrs.projection_parked.sqlstate IS 'Why the rule failed';
+COMMENT ON COLUMN cqrs.projection_parked.message IS 'Error message';
+COMMENT ON COLUMN cqrs.projection_parked.detail IS 'Detail of the error';
+COMMENT ON COLUMN cqrs.projection_parked.hint IS 'Hint of the error';
+COMMENT ON COLUMN cqrs.projection_parked.context IS 'Where in the rule it happened';
+COMMENT ON COLUMN cqrs.projection_parked.attempts IS 'How often it was tried; 0 when it waits behind another one';
+COMMENT ON COLUMN cqrs.projection_parked.parked_at IS 'When it was parked';
+COMMENT ON COLUMN cqrs.projection_parked.tried_at IS 'When it was last tried';

@@ -16,6 +16,11 @@ REVOKE ALL ON TABLE cqrs.query_registry FROM PUBLIC;
 COMMENT ON TABLE cqrs.query_registry IS 'Registered queries and their handlers';
 COMMENT ON COLUMN cqrs.query_registry.argument IS 'Type of the parameters, schema-qualified; null when there are none';
 COMMENT ON COLUMN cqrs.query_registry.owner IS 'Owner of the handler when it was registered';
+COMMENT ON COLUMN cqrs.query_registry.name IS 'Name of the query';
+COMMENT ON COLUMN cqrs.query_registry.handler_schema IS 'Schema of the handler';
+COMMENT ON COLUMN cqrs.query_registry.handler_name IS 'Name of the handler';
+COMMENT ON COLUMN cqrs.query_registry.description IS 'What the query answers';
+COMMENT ON COLUMN cqrs.query_registry.created_at IS 'When it was registered';
 SELECT pg_catalog.pg_extension_config_dump('cqrs.query_registry', '');
 
 CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.query_registry
@@ -35,6 +40,11 @@ COMMENT ON VIEW cqrs.query_type IS 'Registered queries, for those who run them';
 COMMENT ON COLUMN cqrs.query_type.params IS 'Type of the parameters';
 COMMENT ON COLUMN cqrs.query_type.fields IS
 	'Fields of the parameters: name, type, required, comment of the field or else of its domain';
+COMMENT ON COLUMN cqrs.query_type.name IS 'Name of the query, for cqrs_query()';
+COMMENT ON COLUMN cqrs.query_type.handler IS 'Function that answers it; who may execute it may ask the query';
+COMMENT ON COLUMN cqrs.query_type.owner IS 'Role that may drop or replace the query';
+COMMENT ON COLUMN cqrs.query_type.description IS 'What the query answers';
+COMMENT ON COLUMN cqrs.query_type.created_at IS 'When it was registered';
 
 CREATE FUNCTION cqrs_create_query(name text, handler regprocedure, description text DEFAULT NULL)
 	RETURNS void
@@ -72,8 +82,15 @@ CREATE FUNCTION cqrs_query_page(name text, params jsonb DEFAULT '{}', page integ
 COMMENT ON FUNCTION cqrs_query_page(text, jsonb, integer, integer) IS
 	'Runs a query and returns one page of its rows, and how many there are in all';
 
+CREATE FUNCTION cqrs_diagram(format text DEFAULT 'mermaid')
+	RETURNS text
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_diagram(text) IS
+	'Draws which commands lead to which events, projections, views and queries, as text for mermaid or dot (graphviz)';
+
 REVOKE ALL ON FUNCTION cqrs_create_query(text, regprocedure, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION cqrs_drop_query(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION cqrs.run_query(text, jsonb, text, interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION cqrs_query(text, jsonb, text, interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION cqrs_query_page(text, jsonb, integer, integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_diagram(text) FROM PUBLIC;

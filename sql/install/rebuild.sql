@@ -83,3 +83,14 @@ CREATE VIEW cqrs.build_progress AS
 												 OPERATOR(pg_catalog.-) b.started_at), 0.001) AS per_second) s;
 REVOKE ALL ON TABLE cqrs.build_progress FROM PUBLIC;
 COMMENT ON VIEW cqrs.build_progress IS 'Builds that are being filled to replace the live ones: how far they are';
+COMMENT ON COLUMN cqrs.build_progress.projection IS 'Name of the projection';
+COMMENT ON COLUMN cqrs.build_progress.build IS 'Number of the build';
+COMMENT ON COLUMN cqrs.build_progress.phase IS 'What is being done, or why nothing is';
+COMMENT ON COLUMN cqrs.build_progress.events_done IS 'Events that it has got past';
+COMMENT ON COLUMN cqrs.build_progress.events_total IS 'Events that there are for it';
+COMMENT ON COLUMN cqrs.build_progress.events_per_second IS 'Events a second since it was started';
+COMMENT ON COLUMN cqrs.build_progress.time_left IS 'Time that the rest takes at this pace';
+COMMENT ON COLUMN cqrs.build_progress.tuples_written IS 'Rows inserted, updated and deleted in its tables';
+COMMENT ON COLUMN cqrs.build_progress.started IS 'When it was started';
+COMMENT ON COLUMN cqrs.build_progress.waits_for_pids IS 'Sessions whose old snapshots hold it up';
+COMMENT ON COLUMN cqrs.build_progress.last_error IS 'What has stopped it';

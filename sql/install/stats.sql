@@ -9,15 +9,32 @@ COMMENT ON FUNCTION cqrs.read_stats("char") IS 'Counters of commands (c) or quer
 
 CREATE VIEW cqrs.command_stats AS
 	SELECT s.name, s.calls, s.accepted, s.rejected, s.replayed, s.total_ms, s.mean_ms, s.max_ms
-	  FROM cqrs.read_stats('c') s;
+	  FROM cqrs.read_stats('c') s
+	 ORDER BY s.name;
 COMMENT ON VIEW cqrs.command_stats IS
 	'Commands of this database since the server started or the counters were reset';
+COMMENT ON COLUMN cqrs.command_stats.name IS 'Name of the command';
+COMMENT ON COLUMN cqrs.command_stats.calls IS 'How often it was sent';
+COMMENT ON COLUMN cqrs.command_stats.accepted IS 'How often it was accepted';
+COMMENT ON COLUMN cqrs.command_stats.rejected IS 'How often it was rejected';
+COMMENT ON COLUMN cqrs.command_stats.replayed IS 'How often an id that was known got its first outcome again';
+COMMENT ON COLUMN cqrs.command_stats.total_ms IS 'Milliseconds in handlers';
+COMMENT ON COLUMN cqrs.command_stats.mean_ms IS 'Milliseconds a call';
+COMMENT ON COLUMN cqrs.command_stats.max_ms IS 'Milliseconds of the longest call';
 
 CREATE VIEW cqrs.query_stats AS
 	SELECT s.name, s.calls, s.accepted, s.rejected, s.total_ms, s.mean_ms, s.max_ms
-	  FROM cqrs.read_stats('q') s;
+	  FROM cqrs.read_stats('q') s
+	 ORDER BY s.name;
 COMMENT ON VIEW cqrs.query_stats IS
 	'Queries of this database since the server started or the counters were reset';
+COMMENT ON COLUMN cqrs.query_stats.name IS 'Name of the query';
+COMMENT ON COLUMN cqrs.query_stats.calls IS 'How often it was asked';
+COMMENT ON COLUMN cqrs.query_stats.accepted IS 'How often it gave an answer';
+COMMENT ON COLUMN cqrs.query_stats.rejected IS 'How often it failed';
+COMMENT ON COLUMN cqrs.query_stats.total_ms IS 'Milliseconds in handlers';
+COMMENT ON COLUMN cqrs.query_stats.mean_ms IS 'Milliseconds a call';
+COMMENT ON COLUMN cqrs.query_stats.max_ms IS 'Milliseconds of the longest call';
 
 CREATE FUNCTION cqrs_reset_stats()
 	RETURNS void

@@ -21,6 +21,12 @@ CREATE VIEW cqrs.worker_status AS
 	  FROM cqrs.read_workers() w;
 COMMENT ON VIEW cqrs.worker_status IS
 	'Background processes that apply events, one row each, and owners in wait for one';
+COMMENT ON COLUMN cqrs.worker_status.pid IS 'Process; null for an owner who has none and needs one';
+COMMENT ON COLUMN cqrs.worker_status.database IS 'Database that it is connected to';
+COMMENT ON COLUMN cqrs.worker_status.owner IS 'Role that it is connected as';
+COMMENT ON COLUMN cqrs.worker_status.projection IS 'Projection that it serves now, or served last';
+COMMENT ON COLUMN cqrs.worker_status.state IS 'launcher, starting, looking for projections, idle, applying; or why there is no process';
+COMMENT ON COLUMN cqrs.worker_status.since IS 'Since when it is in this state';
 
 REVOKE ALL ON FUNCTION cqrs_wait(text, text[], interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION cqrs.read_workers() FROM PUBLIC;

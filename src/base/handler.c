@@ -32,6 +32,7 @@
 
 #include "base/compat.h"
 #include "base/handler.h"
+#include "base/names.h"
 
 static char *signature(const CqrsHandlerName *handler);
 
@@ -133,11 +134,8 @@ cqrs_handler_find(const CqrsHandlerName *handler, const char *what,
 	HeapTuple	tuple = NULL;
 	Oid			function;
 	Oid			owner;
-	int32		typmod;
 
-	*argument = InvalidOid;
-	if (handler->argument)
-		cqrs_parse_type(handler->argument, argument, &typmod);
+	*argument = handler->argument ? cqrs_stored_type(handler->argument) : InvalidOid;
 	if (OidIsValid(schema) && (handler->argument == NULL || OidIsValid(*argument)))
 		tuple = SearchSysCache3(PROCNAMEARGSNSP, CStringGetDatum(handler->name),
 								PointerGetDatum(buildoidvector(argument, handler->argument ? 1 : 0)),
@@ -172,7 +170,10 @@ cqrs_handler_require_execute(Oid function)
 	if (!cqrs_may_execute(function, GetUserId()))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for function %s", get_func_name(function))));
+				 errmsg("permission denied for function %s", get_func_name(function)),
+				 errhint("Its owner may use GRANT EXECUTE ON FUNCTION %s TO %s.",
+						 format_procedure_qualified(function),
+						 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 	InvokeFunctionExecuteHook(function);
 }
 

@@ -17,7 +17,10 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
 
+#include "base/compat.h"
 #include "base/identity.h"
 #include "base/table.h"
 
@@ -33,16 +36,69 @@ cqrs_become(Oid role, CqrsIdentity *before)
 }
 
 /*
- * For the extension's own statements on its own tables.
+ * For the extension's own statements on its own tables.  They leave nothing to
+ * be done later, and should somebody else have got hold of our tables, neither
+ * shall what he has put there.
  */
 void
 cqrs_become_owner(CqrsIdentity *before)
 {
-	cqrs_become(cqrs_owner(), before);
+	GetUserIdAndSecContext(&before->user, &before->security_context);
+	SetUserIdAndSecContext(cqrs_owner(), before->security_context |
+						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 }
 
 void
 cqrs_come_back(const CqrsIdentity *before)
 {
 	SetUserIdAndSecContext(before->user, before->security_context);
+}
+
+/*
+ * Until cqrs_fence_end(), code that a user wrote runs as the role, who has
+ * answered for it, whoever we are:
+ *
+ * - the current user is the role, and SET ROLE and its kin are refused;
+ * - it is a security-restricted operation: nothing can be left behind to run
+ *   later as somebody else;
+ * - names are looked up in the schema first, if given, then in pg_catalog;
+ * - settings that the code changes go back to what they were.
+ */
+void
+cqrs_fence_begin(Oid role, const char *schema, CqrsIdentity *before)
+{
+	char	   *search_path = schema ?
+		psprintf("%s, pg_catalog, pg_temp", quote_identifier(schema)) :
+		pstrdup("pg_catalog, pg_temp");
+
+	GetUserIdAndSecContext(&before->user, &before->security_context);
+	SetUserIdAndSecContext(role, before->security_context |
+						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	before->guc_level = NewGUCNestLevel();
+	cqrs_set_local("search_path", search_path);
+	pfree(search_path);
+}
+
+/*
+ * As "false" tells, also those settings are undone that were made to last.
+ */
+void
+cqrs_fence_end(const CqrsIdentity *before)
+{
+	AtEOXact_GUC(false, before->guc_level);
+	SetUserIdAndSecContext(before->user, before->security_context);
+}
+
+/*
+ * Sets what is ours to set, whatever the role may, until the fence ends.  Saves
+ * the trouble when it is so already.
+ */
+void
+cqrs_set_local(const char *name, const char *value)
+{
+	const char *now = GetConfigOption(name, false, false);
+
+	if (now == NULL || strcmp(now, value) != 0)
+		(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
 }

@@ -20,10 +20,14 @@ typedef struct CqrsIdentity
 {
 	Oid			user;
 	int			security_context;
+	int			guc_level;		/* of cqrs_fence_begin() */
 } CqrsIdentity;
 
 extern void cqrs_become(Oid role, CqrsIdentity *before);
 extern void cqrs_become_owner(CqrsIdentity *before);
 extern void cqrs_come_back(const CqrsIdentity *before);
+extern void cqrs_fence_begin(Oid role, const char *schema, CqrsIdentity *before);
+extern void cqrs_fence_end(const CqrsIdentity *before);
+extern void cqrs_set_local(const char *name, const char *value);
 
 #endif							/* CQRS_IDENTITY_H */

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * names.c
- *		Names that users give: commands, event types, projections, streams.
+ *		Names that users give: commands, event types, projections, streams; names
+ *		of types, found again.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -16,6 +17,7 @@
 #include "utils/builtins.h"
 
 #include "base/compat.h"
+#include "base/identity.h"
 #include "base/names.h"
 
 /*
@@ -50,4 +52,22 @@ cqrs_check_name(const text *name, const char *what, int max_bytes)
 					(errcode(ERRCODE_INVALID_NAME),
 					 errmsg("name of %s must not contain control characters", what),
 					 errdetail("Byte %d of the name is 0x%02x.", i + 1, s[i])));
+}
+
+/*
+ * The type that was stored under this qualified name, InvalidOid when it is
+ * gone.  The owner of the extension looks it up: whoever sends a command
+ * needs no USAGE of the schema in which its payload is described.
+ */
+Oid
+cqrs_stored_type(const char *name)
+{
+	CqrsIdentity before;
+	Oid			type = InvalidOid;
+	int32		typmod;
+
+	cqrs_become_owner(&before);
+	cqrs_parse_type(name, &type, &typmod);
+	cqrs_come_back(&before);
+	return type;
 }

@@ -20,5 +20,6 @@
 #define CQRS_MAX_STREAM		512
 
 extern void cqrs_check_name(const text *name, const char *what, int max_bytes);
+extern Oid	cqrs_stored_type(const char *name);
 
 #endif							/* CQRS_NAMES_H */

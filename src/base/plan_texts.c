@@ -135,10 +135,20 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		SPI_OK_DELETE, 1, {TEXTOID}
 	},
 	[CQRS_PLAN_DELETE_LEDGER] = {
-		"DELETE FROM cqrs.ledger WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+		/* a few rows of each command are enough to remember which events it appends */
+		"WITH gone AS (DELETE FROM cqrs.ledger WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
 		"SELECT old.ctid FROM cqrs.ledger old WHERE old.received_at OPERATOR(pg_catalog.<) $1 "
-		"ORDER BY old.received_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
-		SPI_OK_DELETE, 2, {TIMESTAMPTZOID, INT8OID}
+		"ORDER BY old.received_at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING command, command_id, token"
+		"), sample AS ("
+		"SELECT g.command, g.command_id, pg_catalog.split_part(g.token, '-', 3)::pg_catalog.xid8 AS xid, "
+		"pg_catalog.row_number() OVER (PARTITION BY g.command) AS number FROM gone g WHERE g.token IS NOT NULL"
+		"), remembered AS ("
+		"INSERT INTO cqrs.emission (command, event_type) SELECT DISTINCT s.command, e.type FROM sample s "
+		"CROSS JOIN LATERAL (SELECT n.type FROM cqrs.event n WHERE n.xid OPERATOR(pg_catalog.=) s.xid "
+		"AND n.command_id OPERATOR(pg_catalog.=) s.command_id) e "
+		"WHERE s.number OPERATOR(pg_catalog.<=) 20 ON CONFLICT DO NOTHING"
+		") SELECT pg_catalog.count(*) FROM gone",
+		SPI_OK_SELECT, 2, {TIMESTAMPTZOID, INT8OID}
 	},
 	[CQRS_PLAN_DELETE_PARKED] = {
 		"DELETE FROM cqrs.parked_event WHERE projection OPERATOR(pg_catalog.=) $1 "
@@ -164,6 +174,81 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"AND build OPERATOR(pg_catalog.=) $2 AND event_types OPERATOR(pg_catalog.=) ARRAY[$3]",
 		SPI_OK_DELETE, 3, {TEXTOID, INT4OID, TEXTOID}
 	},
+	[CQRS_PLAN_DIAGRAM] = {
+		/*
+		 * Nodes and arrows, see src/query/diagram.c, which knows the numbers:
+		 * 1 command, 2 event type, 3 projection, 4 view, 5 query.
+		 */
+		"WITH sample AS ("
+		"SELECT e.type, e.command_id FROM (SELECT n.type, n.command_id FROM cqrs.event n "
+		"ORDER BY n.position DESC LIMIT 10000) e WHERE e.command_id IS NOT NULL "
+		"UNION SELECT e.type, e.command_id FROM "
+		"(SELECT pg_catalog.min(m.position) AS low, pg_catalog.max(m.position) AS high FROM cqrs.event m) r "
+		"CROSS JOIN LATERAL pg_catalog.generate_series(r.low, r.high, "
+		"GREATEST((r.high OPERATOR(pg_catalog.-) r.low) OPERATOR(pg_catalog./) 1000, 10)) AS place (position) "
+		"CROSS JOIN LATERAL (SELECT n.type, n.command_id FROM cqrs.event n "
+		"WHERE n.position OPERATOR(pg_catalog.>=) place.position ORDER BY n.position LIMIT 10) e "
+		"WHERE e.command_id IS NOT NULL"
+		"), observed AS ("
+		"SELECT DISTINCT l.command, s.type FROM sample s CROSS JOIN LATERAL "
+		"(SELECT k.command FROM cqrs.ledger k WHERE k.command_id OPERATOR(pg_catalog.=) s.command_id "
+		"AND k.outcome OPERATOR(pg_catalog.=) 'accepted' LIMIT 1) l "
+		"UNION SELECT m.command, m.event_type FROM cqrs.emission m"
+		"), view AS ("
+		"SELECT p.name AS projection, p.read_schema, u.name, "
+		"p.read_schema OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) u.name AS label, c.oid, "
+		/* as a regular expression: names that consist of more than letters have them escaped */
+		"pg_catalog.regexp_replace(pg_catalog.replace(p.read_schema, '\"', '\"\"'), '(\\W)', '\\\\\\1', 'g') AS schema_pattern, "
+		"'\"?' OPERATOR(pg_catalog.||) pg_catalog.regexp_replace(pg_catalog.replace(u.name, '\"', '\"\"'), '(\\W)', '\\\\\\1', 'g') "
+		"OPERATOR(pg_catalog.||) '\"?(?![\\w$])' AS pattern "
+		"FROM cqrs.projection p JOIN cqrs.build b ON b.projection OPERATOR(pg_catalog.=) p.name "
+		"AND b.number OPERATOR(pg_catalog.=) p.live_build "
+		"CROSS JOIN LATERAL pg_catalog.unnest(b.views) AS u (name) "
+		"LEFT JOIN pg_catalog.pg_namespace n ON n.nspname OPERATOR(pg_catalog.=) p.read_schema::pg_catalog.name "
+		"LEFT JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid "
+		"AND c.relname OPERATOR(pg_catalog.=) u.name::pg_catalog.name"
+		"), flow AS ("
+		"SELECT 1 AS kind, c.name, NULL::pg_catalog.text AS note, 2 AS to_kind, o.type AS to_name "
+		"FROM cqrs.command_registry c LEFT JOIN observed o ON o.command OPERATOR(pg_catalog.=) c.name "
+		"UNION ALL SELECT 2, t.name, NULL, NULL, NULL FROM cqrs.event_type t "
+		"UNION ALL SELECT 2, u.name, NULL, 3, r.projection FROM cqrs.projection p "
+		"JOIN cqrs.rule r ON r.projection OPERATOR(pg_catalog.=) p.name "
+		"AND r.build OPERATOR(pg_catalog.=) COALESCE(p.live_build, (SELECT pg_catalog.max(b.number) FROM cqrs.build b "
+		"WHERE b.projection OPERATOR(pg_catalog.=) p.name)) "
+		"CROSS JOIN LATERAL pg_catalog.unnest(r.event_types) AS u (name) "
+		"UNION ALL SELECT 3, p.name, CASE WHEN p.live_build IS NULL THEN 'draft' "
+		"WHEN p.mode OPERATOR(pg_catalog.=) 'inline' THEN 'inline' END, 4, v.label "
+		"FROM cqrs.projection p LEFT JOIN view v ON v.projection OPERATOR(pg_catalog.=) p.name "
+		"UNION ALL SELECT 5, q.name, NULL, NULL, NULL FROM cqrs.query_registry q "
+		/* what a query reads: what its body depends on, or else names */
+		"UNION ALL SELECT 4, v.label, NULL, 5, q.name FROM cqrs.query_registry q "
+		"JOIN pg_catalog.pg_proc f ON f.oid OPERATOR(pg_catalog.=) pg_catalog.to_regprocedure("
+		"pg_catalog.format('%I.%I(%s)', q.handler_schema, q.handler_name, q.argument)) "
+		"JOIN view v ON EXISTS (SELECT FROM pg_catalog.pg_depend d "
+		"WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass "
+		"AND d.objid OPERATOR(pg_catalog.=) f.oid "
+		"AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass "
+		"AND d.refobjid OPERATOR(pg_catalog.=) v.oid) "
+		"OR f.prosrc OPERATOR(pg_catalog.~*) ('(?<![\\w.$\"])\"?' OPERATOR(pg_catalog.||) v.schema_pattern "
+		"OPERATOR(pg_catalog.||) '\"?\\s*\\.\\s*' OPERATOR(pg_catalog.||) v.pattern) "
+		"OR f.prosrc OPERATOR(pg_catalog.~*) ('(?<![\\w.$\"])' OPERATOR(pg_catalog.||) v.pattern) "
+		"AND EXISTS (SELECT FROM pg_catalog.unnest(f.proconfig) AS s (setting) "
+		"WHERE s.setting OPERATOR(pg_catalog.~) ('^search_path=(.*[ ,])?\"?' OPERATOR(pg_catalog.||) v.schema_pattern "
+		"OPERATOR(pg_catalog.||) '\"?(,|$)'))"
+		"), node AS ("
+		"SELECT n.kind, n.name, pg_catalog.max(n.note) AS note, "
+		"pg_catalog.row_number() OVER (PARTITION BY n.kind ORDER BY n.name COLLATE pg_catalog.\"C\")::pg_catalog.int4 AS number "
+		"FROM (SELECT f.kind, f.name::pg_catalog.text COLLATE pg_catalog.\"C\" AS name, f.note FROM flow f "
+		"UNION ALL SELECT f.to_kind, f.to_name, NULL FROM flow f) n "
+		"WHERE n.name IS NOT NULL GROUP BY n.kind, n.name"
+		") "
+		"SELECT n.kind, n.number, NULL::pg_catalog.int4, NULL::pg_catalog.int4, n.name, n.note FROM node n "
+		"UNION ALL (SELECT DISTINCT n.kind, n.number, t.kind, t.number, NULL, NULL FROM flow f "
+		"JOIN node n ON n.kind OPERATOR(pg_catalog.=) f.kind AND n.name OPERATOR(pg_catalog.=) f.name "
+		"JOIN node t ON t.kind OPERATOR(pg_catalog.=) f.to_kind AND t.name OPERATOR(pg_catalog.=) f.to_name) "
+		"ORDER BY 3 NULLS FIRST, 1, 2, 4",
+		SPI_OK_SELECT, 0, {0}
+	},
 	[CQRS_PLAN_FIND_PROJECTION] = {
 		"SELECT " PROJECTION_COLUMNS " FROM cqrs.projection p WHERE p.name OPERATOR(pg_catalog.=) $1",
 		SPI_OK_SELECT, 1, {TEXTOID}
@@ -178,9 +263,9 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		SPI_OK_INSERT, 6, {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 	},
 	[CQRS_PLAN_INSERT_EVENT_TYPE] = {
-		"INSERT INTO cqrs.event_type (name, payload, description) "
-		"VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING",
-		SPI_OK_INSERT, 3, {TEXTOID, TEXTOID, TEXTOID}
+		"INSERT INTO cqrs.event_type (name, owner, payload, description) "
+		"VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO NOTHING",
+		SPI_OK_INSERT, 4, {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 	},
 	[CQRS_PLAN_INSERT_PROJECTION] = {
 		"INSERT INTO cqrs.projection (name, owner, read_schema, on_error, mode, description, state, keep_previous) "

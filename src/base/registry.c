@@ -110,7 +110,9 @@ cqrs_registry_add(CqrsRegistry *registry, text *name, const CqrsHandlerName *han
 	if (cqrs_plan_execute(registry->insert, values, nulls) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("%s \"%s\" already exists", registry->what, text_to_cstring(name))));
+				 errmsg("%s \"%s\" already exists", registry->what, text_to_cstring(name)),
+				 errhint("To replace it, use cqrs_drop_%s(%s) first.", registry->what,
+						 quote_literal_cstr(text_to_cstring(name)))));
 	SPI_finish();
 }
 

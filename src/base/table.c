@@ -350,6 +350,9 @@ cqrs_row_update(CqrsTable *table, ItemPointer tid)
 			serialization_failure();
 		return false;
 	}
+	/* by a later command of this very transaction: code of a user that may */
+	if (result == TM_SelfModified)
+		return false;
 	if (result != TM_Ok)
 		elog(ERROR, "unexpected result of updating a row of \"%s\": %d",
 			 RelationGetRelationName(table->rel), (int) result);

@@ -146,6 +146,7 @@ cqrs_ledger_prune(int64 max_rows)
 {
 	Datum		values[2];
 	int64		removed;
+	bool		isnull;
 
 	if (cqrs_ledger_retention < 0)
 		return 0;
@@ -153,7 +154,8 @@ cqrs_ledger_prune(int64 max_rows)
 									(int64) cqrs_ledger_retention * USECS_PER_MINUTE);
 	values[1] = Int64GetDatum(max_rows);
 	SPI_connect();
-	removed = cqrs_plan_execute(CQRS_PLAN_DELETE_LEDGER, values, NULL);
+	cqrs_plan_execute(CQRS_PLAN_DELETE_LEDGER, values, NULL);
+	removed = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
 	return removed;
 }

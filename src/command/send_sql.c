@@ -110,6 +110,7 @@ cqrs_execute(PG_FUNCTION_ARGS)
 	CqrsCommand command = {0};
 	CqrsOutcome outcome;
 	CqrsWait	wait = cqrs_wait_function();
+	MemoryContext caller = CurrentMemoryContext;
 	ArrayType  *projections = NULL;
 	pg_uuid_t	command_id;
 	int64		timeout = 0;
@@ -132,9 +133,13 @@ cqrs_execute(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(EXECUTE_PROJECTIONS))
 		projections = PG_GETARG_ARRAYTYPE_P(EXECUTE_PROJECTIONS);
 
-	/* the answer is made by the caller's context, which outlives the commit */
+	/* the answer is kept in the caller's context, which outlives the commit and SPI */
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	cqrs_command_send(&command, false, &command_id, &outcome);
+	if (outcome.result)
+		outcome.result = MemoryContextStrdup(caller, outcome.result);
+	if (outcome.token)
+		outcome.token = MemoryContextStrdup(caller, outcome.token);
 	SPI_commit();
 	if (wait && outcome.token)
 		synced = wait(outcome.token, projections, timeout);

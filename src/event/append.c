@@ -127,7 +127,7 @@ check_events(const CqrsAppend *append, Jsonb *metadata)
 		type = cqrs_event_type_get(name);
 		schema_versions[i] = type.schema_version;
 		if (OidIsValid(type.payload))
-			cqrs_payload_check(type.payload, DatumGetJsonbP(append->data[i]),
+			cqrs_payload_check(type.payload, type.owner, DatumGetJsonbP(append->data[i]),
 							   "event type", text_to_cstring(name));
 	}
 	return schema_versions;

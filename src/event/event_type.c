@@ -26,6 +26,8 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -46,6 +48,7 @@ PG_FUNCTION_INFO_V1(cqrs_create_event_type);
 enum
 {
 	COL_NAME = 1,
+	COL_OWNER,
 	COL_PAYLOAD,
 	COL_SCHEMA_VERSION
 };
@@ -63,7 +66,7 @@ static HTAB *cache = NULL;
 static Oid	cached_table = InvalidOid;
 
 static void forget_table(Datum arg, Oid relid);
-static void forget_types(Datum arg, int cacheid, uint32 hashvalue);
+static void forget_oids(Datum arg, int cacheid, uint32 hashvalue);
 static void forget(void);
 static void start_cache(void);
 static CqrsEventType read_type(const char *name);
@@ -73,7 +76,8 @@ void
 cqrs_event_type_init(void)
 {
 	CacheRegisterRelcacheCallback(forget_table, (Datum) 0);
-	CacheRegisterSyscacheCallback(TYPEOID, forget_types, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, forget_oids, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, forget_oids, (Datum) 0);
 }
 
 /*
@@ -114,8 +118,8 @@ Datum
 cqrs_create_event_type(PG_FUNCTION_ARGS)
 {
 	text	   *name;
-	Datum		values[3] = {0};
-	bool		nulls[3] = {false, PG_ARGISNULL(1), PG_ARGISNULL(2)};
+	Datum		values[4] = {0};
+	bool		nulls[4] = {false, false, PG_ARGISNULL(1), PG_ARGISNULL(2)};
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -128,6 +132,12 @@ cqrs_create_event_type(PG_FUNCTION_ARGS)
 	{
 		Oid			payload = PG_GETARG_OID(1);
 
+		if (!SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(payload)))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("payload type of event type \"%s\" does not exist",
+							text_to_cstring(name)),
+					 errdetail("There is no type with OID %u.", payload)));
 		if (get_typtype(payload) != TYPTYPE_COMPOSITE)
 			ereport(ERROR,
 					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -136,11 +146,12 @@ cqrs_create_event_type(PG_FUNCTION_ARGS)
 					 errdetail("Type %s is not one.", format_type_be(payload)),
 					 errhint("Create one with CREATE TYPE ... AS (...), and name the fields of the event in it.")));
 		cqrs_require_type_usage(payload);
-		values[1] = CStringGetTextDatum(format_type_be_qualified(payload));
+		values[2] = CStringGetTextDatum(format_type_be_qualified(payload));
 	}
 	if (!PG_ARGISNULL(2))
-		values[2] = PG_GETARG_DATUM(2);
+		values[3] = PG_GETARG_DATUM(2);
 	values[0] = PointerGetDatum(name);
+	values[1] = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
 
 	SPI_connect();
 	if (cqrs_plan_execute(CQRS_PLAN_INSERT_EVENT_TYPE, values, nulls) == 0)
@@ -162,10 +173,11 @@ forget_table(Datum arg, Oid relid)
 }
 
 /*
- * System cache callback: the OID that we remember may not be a type any more.
+ * System cache callback: an OID that we remember may not be a type any more, or
+ * not a role.
  */
 static void
-forget_types(Datum arg, int cacheid, uint32 hashvalue)
+forget_oids(Datum arg, int cacheid, uint32 hashvalue)
 {
 	forget();
 }
@@ -197,11 +209,12 @@ static CqrsEventType
 read_type(const char *name)
 {
 	Relation	rel = cqrs_table_open("event_type", AccessShareLock);
-	CqrsEventType type = {InvalidOid, 1};
+	CqrsEventType type = {.schema_version = 1};
 	ScanKeyData skey;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	char	   *payload = NULL;
+	char	   *owner = NULL;
 
 	ScanKeyInit(&skey, COL_NAME, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(name));
@@ -215,6 +228,8 @@ read_type(const char *name)
 
 		value = heap_getattr(tuple, COL_SCHEMA_VERSION, RelationGetDescr(rel), &isnull);
 		type.schema_version = DatumGetInt32(value);
+		value = heap_getattr(tuple, COL_OWNER, RelationGetDescr(rel), &isnull);
+		owner = TextDatumGetCString(value);
 		value = heap_getattr(tuple, COL_PAYLOAD, RelationGetDescr(rel), &isnull);
 		if (!isnull)
 			payload = TextDatumGetCString(value);
@@ -222,6 +237,8 @@ read_type(const char *name)
 	systable_endscan(scan);
 	table_close(rel, NoLock);
 
+	if (owner)
+		type.owner = get_role_oid(owner, true);
 	if (payload)
 		type.payload = payload_type_oid(payload, name);
 	return type;
@@ -233,10 +250,8 @@ read_type(const char *name)
 static Oid
 payload_type_oid(const char *type_name, const char *event_type)
 {
-	Oid			oid;
-	int32		typmod;
+	Oid			oid = cqrs_stored_type(type_name);
 
-	cqrs_parse_type(type_name, &oid, &typmod);
 	if (!OidIsValid(oid) || get_typtype(oid) != TYPTYPE_COMPOSITE)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -20,6 +20,7 @@
 typedef struct CqrsEventType
 {
 	Oid			payload;		/* composite type, or InvalidOid when untyped */
+	Oid			owner;			/* who registered it; InvalidOid: gone, or nobody */
 	int32		schema_version;
 } CqrsEventType;
 

@@ -30,6 +30,7 @@
 
 #include "base/compat.h"
 #include "base/errcodes.h"
+#include "event/foreign_code.h"
 #include "event/payload.h"
 #include "event/payload_internal.h"
 
@@ -39,6 +40,7 @@
 typedef struct Walk
 {
 	CqrsFaults	faults;
+	CqrsForeignCode foreign;
 	ExprContext *econtext;		/* for constraints of domains; made when needed */
 } Walk;
 
@@ -56,7 +58,7 @@ typedef struct ArrayParts
 	int			dims[MAXDIM];	/* -1 where not known yet */
 } ArrayParts;
 
-static Datum walk_payload(Oid type, Jsonb *payload, const char *what, const char *name);
+static Datum walk_payload(Oid type, Oid owner, Jsonb *payload, const char *what, const char *name);
 static bool convert_value(Walk *walk, CqrsShape *shape, const JsonbValue *value,
 						  const CqrsPath *path, Datum *result);
 static bool convert_object(Walk *walk, Oid type, JsonbContainer *object,
@@ -71,17 +73,20 @@ static bool read_dimension(Walk *walk, CqrsShape *element, JsonbContainer *array
 						   const CqrsPath *path, ArrayParts *parts, int depth);
 static bool read_element(Walk *walk, CqrsShape *element, const JsonbValue *value,
 						 const CqrsPath *path, ArrayParts *parts, int depth);
+static bool convert_scalar(Walk *walk, CqrsShape *shape, const JsonbValue *value,
+						   Datum *result, char **fault);
+static bool constraint_holds(Walk *walk, DomainConstraintState *constraint);
 static bool check_constraints(Walk *walk, CqrsShape *shape, Datum value, bool isnull,
 							  const CqrsPath *path, const char *if_null);
 
 void
-cqrs_payload_check(Oid type, Jsonb *payload, const char *what, const char *name)
+cqrs_payload_check(Oid type, Oid owner, Jsonb *payload, const char *what, const char *name)
 {
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "cqrs payload",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext before = MemoryContextSwitchTo(scratch);
 
-	walk_payload(type, payload, what, name);
+	walk_payload(type, owner, payload, what, name);
 	MemoryContextSwitchTo(before);
 	MemoryContextDelete(scratch);
 }
@@ -89,7 +94,7 @@ cqrs_payload_check(Oid type, Jsonb *payload, const char *what, const char *name)
 Datum
 cqrs_payload_convert(Oid type, Jsonb *payload, const char *what, const char *name)
 {
-	return walk_payload(type, payload, what, name);
+	return walk_payload(type, GetUserId(), payload, what, name);
 }
 
 void
@@ -103,9 +108,9 @@ cqrs_payload_check_empty(Jsonb *payload, const char *what, const char *name)
 }
 
 static Datum
-walk_payload(Oid type, Jsonb *payload, const char *what, const char *name)
+walk_payload(Oid type, Oid owner, Jsonb *payload, const char *what, const char *name)
 {
-	Walk		walk = {0};
+	Walk		walk = {.foreign = {owner, what, name}};
 	Datum		result = (Datum) 0;
 
 	cqrs_composite_pin();
@@ -153,7 +158,7 @@ convert_value(Walk *walk, CqrsShape *shape, const JsonbValue *value,
 	switch (shape->kind)
 	{
 		case SHAPE_SCALAR:
-			if (!cqrs_scalar_convert(shape, value, result, &fault))
+			if (!convert_scalar(walk, shape, value, result, &fault))
 			{
 				cqrs_fault_add(&walk->faults, path, "%s", fault);
 				return false;
@@ -183,6 +188,21 @@ convert_value(Walk *walk, CqrsShape *shape, const JsonbValue *value,
 			break;
 	}
 	return check_constraints(walk, shape, *result, false, path, NULL);
+}
+
+static bool
+convert_scalar(Walk *walk, CqrsShape *shape, const JsonbValue *value,
+			   Datum *result, char **fault)
+{
+	bool		is_foreign = cqrs_foreign_type(&walk->foreign, shape);
+	bool		ok;
+
+	if (is_foreign)
+		cqrs_foreign_begin(&walk->foreign);
+	ok = cqrs_scalar_convert(shape, value, result, fault);
+	if (is_foreign)
+		cqrs_foreign_end(&walk->foreign);
+	return ok;
 }
 
 /*
@@ -423,7 +443,7 @@ check_constraints(Walk *walk, CqrsShape *shape, Datum value, bool isnull,
 		walk->econtext->domainValue_datum =
 			MakeExpandedObjectReadOnly(value, isnull, shape->typlen);
 		walk->econtext->domainValue_isNull = isnull;
-		if (!ExecCheck(constraint->check_exprstate, walk->econtext))
+		if (!constraint_holds(walk, constraint))
 		{
 			cqrs_fault_add(&walk->faults, path,
 						   "value for domain %s violates check constraint \"%s\"",
@@ -432,5 +452,19 @@ check_constraints(Walk *walk, CqrsShape *shape, Datum value, bool isnull,
 		}
 		ReScanExprContext(walk->econtext);
 	}
+	return ok;
+}
+
+static bool
+constraint_holds(Walk *walk, DomainConstraintState *constraint)
+{
+	bool		is_foreign = cqrs_foreign_expression(&walk->foreign, constraint->check_expr);
+	bool		ok;
+
+	if (is_foreign)
+		cqrs_foreign_begin(&walk->foreign);
+	ok = ExecCheck(constraint->check_exprstate, walk->econtext);
+	if (is_foreign)
+		cqrs_foreign_end(&walk->foreign);
 	return ok;
 }

@@ -108,7 +108,8 @@ cqrs_token_parse(const char *string, CqrsToken *token)
 	token->incarnation = (int32) incarnation;
 	token->timeline = timeline;
 	token->xid = FullTransactionIdFromU64(xid);
-	return true;
+	/* signs, and numbers that are too large, are read as something else */
+	return strcmp(token_text(token), string) == 0;
 }
 
 /*

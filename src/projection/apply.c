@@ -21,6 +21,7 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -217,6 +218,14 @@ apply_batch(Run *run)
 	cqrs_build_clean(run->build);
 	if (error)
 	{
+		ErrorData  *changed = cqrs_attempt(get_build, run);
+
+		/* somebody has altered or dropped what the rules use: no event's fault */
+		if (changed)
+		{
+			stop(run, cqrs_error_summary(NULL, changed));
+			return;
+		}
 		/* where the error came up is not known, but no later than this */
 		run->max_events = Max(run->seen, 1);
 		apply_by_halves(run);
@@ -434,7 +443,8 @@ stop(Run *run, const char *reason)
 				 errmsg("build %d of projection \"%s\" has been stopped by an error",
 						run->number, name),
 				 errdetail("%s", reason),
-				 errhint("Use cqrs_resume() when the cause has been removed, or cqrs_cancel_build().")));
+				 errhint("Use cqrs_resume(%s) when the cause has been removed, or cqrs_cancel_build(%s).",
+						 quote_literal_cstr(name), quote_literal_cstr(name))));
 		return;
 	}
 
@@ -444,5 +454,6 @@ stop(Run *run, const char *reason)
 			(errcode(ERRCODE_WARNING),
 			 errmsg("projection \"%s\" has been stopped by an error", name),
 			 errdetail("%s", reason),
-			 errhint("Use cqrs_resume() when the cause has been removed.")));
+			 errhint("Use cqrs_resume(%s) when the cause has been removed.",
+					 quote_literal_cstr(run->projection->name))));
 }

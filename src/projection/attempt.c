@@ -50,6 +50,39 @@ cqrs_attempt_quietly(CqrsAttempt function, void *arg)
 	return error;
 }
 
+/*
+ * Calls the function in a subtransaction that is undone in any case.  An error is
+ * thrown on then: one that left the subtransaction open would leave the session in
+ * an aborted transaction that nobody has begun.
+ */
+void
+cqrs_try_and_undo(CqrsAttempt function, void *arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		function(arg);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (error)
+		ReThrowError(error);
+}
+
 static ErrorData *
 try_it(CqrsAttempt function, void *arg)
 {

@@ -43,6 +43,7 @@ typedef struct Part
 } Part;
 
 static void apply_part(CqrsBatch *batch, int first, int end);
+static bool engine_has_changed(CqrsBatch *batch, int number);
 static void try_part(void *part);
 static void feed_part(CqrsBuild *build, void *part);
 static TupleTableSlot *event_at(CqrsBatch *batch, int i);
@@ -145,11 +146,24 @@ apply_part(CqrsBatch *batch, int first, int end)
 		if (batch->end >= middle)
 			apply_part(batch, middle, end);
 	}
-	else if (!batch->failed(batch, event_at(batch, first), error))
+	else if (engine_has_changed(batch, first) ||
+			 !batch->failed(batch, event_at(batch, first), error))
 		batch->end = first;
 
 	MemoryContextSwitchTo(before);
 	MemoryContextDelete(scratch);
+}
+
+/*
+ * Has what the rules use been altered or dropped, by an event before even?  Then
+ * the event is not to blame, and the batch ends here; the next one begins with
+ * rules made anew.  The first event of a batch is to blame in any case, so that
+ * each batch gets on.
+ */
+static bool
+engine_has_changed(CqrsBatch *batch, int number)
+{
+	return batch->marks && number > 0 && !cqrs_engine_valid(batch->build->engine);
 }
 
 static void

@@ -18,53 +18,60 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/dependency.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/resowner.h"
 
 #include "base/compat.h"
 #include "base/plans.h"
 #include "projection/bulk.h"
 #include "projection/tables.h"
 
+static List *drop_indexes(Oid schema);
 static bool all_rules_are_folds(CqrsBuild *build);
 
 /*
  * Drops the indexes that can wait, of a build that has just been created.  Gives
- * the statements that create them.
+ * the statements that create them.  Without them more rules may be folds than
+ * with them, so that is looked at when they are gone.
  */
 List *
-cqrs_bulk_leave_out(CqrsBuild *build)
+cqrs_bulk_leave_out(const CqrsProjection *projection, int32 number)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	Datum		value = ObjectIdGetDatum(build->schema);
-	ObjectAddresses *targets = new_object_addresses();
-	List	   *result = NIL;
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+	volatile bool keep = false;
+	List	   *volatile result = NIL;
 
-	if (!all_rules_are_folds(build))
-		return NIL;
-
-	SPI_connect();
-	cqrs_plan_execute(CQRS_PLAN_BUILD_INDEXES, &value, NULL);
-	MemoryContextSwitchTo(caller);
-	for (uint64 row = 0; row < SPI_processed; row++)
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
 	{
-		ObjectAddress address;
-		bool		isnull;
-		HeapTuple	tuple = SPI_tuptable->vals[row];
-
-		ObjectAddressSet(address, RelationRelationId,
-						 DatumGetObjectId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull)));
-		add_exact_object_address(&address, targets);
-		result = lappend(result, SPI_getvalue(tuple, SPI_tuptable->tupdesc, 2));
+		result = drop_indexes(get_namespace_oid(cqrs_build_name(projection->name, number), false));
+		keep = all_rules_are_folds(cqrs_build_get(projection, number));
 	}
-	SPI_finish();
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
 
-	performMultipleDeletions(targets, DROP_RESTRICT, 0);
-	free_object_addresses(targets);
-	CommandCounterIncrement();
-	return result;
+	if (keep)
+		ReleaseCurrentSubTransaction();
+	else
+		RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (error)
+		ReThrowError(error);
+	return keep ? result : NIL;
 }
 
 void
@@ -97,6 +104,36 @@ cqrs_bulk_analyze(const CqrsBuild *build)
 	if (statement.len > 0)
 		cqrs_run_as_owner(statement.data, build->role, build->name,
 						  psprintf("statistics of projection \"%s\"", build->projection));
+}
+
+static List *
+drop_indexes(Oid schema)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum		value = ObjectIdGetDatum(schema);
+	ObjectAddresses *targets = new_object_addresses();
+	List	   *result = NIL;
+
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_BUILD_INDEXES, &value, NULL);
+	MemoryContextSwitchTo(caller);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		ObjectAddress address;
+		bool		isnull;
+		HeapTuple	tuple = SPI_tuptable->vals[row];
+
+		ObjectAddressSet(address, RelationRelationId,
+						 DatumGetObjectId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull)));
+		add_exact_object_address(&address, targets);
+		result = lappend(result, SPI_getvalue(tuple, SPI_tuptable->tupdesc, 2));
+	}
+	SPI_finish();
+
+	performMultipleDeletions(targets, DROP_RESTRICT, 0);
+	free_object_addresses(targets);
+	CommandCounterIncrement();
+	return result;
 }
 
 static bool

@@ -15,7 +15,7 @@
 
 #include "projection/build.h"
 
-extern List *cqrs_bulk_leave_out(CqrsBuild *build);
+extern List *cqrs_bulk_leave_out(const CqrsProjection *projection, int32 number);
 extern void cqrs_bulk_create(const CqrsBuild *build, const char *statement);
 extern void cqrs_bulk_analyze(const CqrsBuild *build);
 

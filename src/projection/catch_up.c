@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
+#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "base/args.h"
@@ -101,7 +102,7 @@ is_running(const CqrsProjection *projection)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("projection \"%s\" has not been started", projection->name),
-					 errhint("Use cqrs_start().")));
+					 errhint("Use cqrs_start(%s).", quote_literal_cstr(projection->name))));
 			break;
 
 		case CQRS_PROJECTION_PAUSED:

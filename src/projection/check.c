@@ -17,13 +17,11 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #include "base/args.h"
@@ -31,6 +29,7 @@
 #include "base/plans.h"
 #include "event/incarnation.h"
 #include "projection/apply.h"
+#include "projection/attempt.h"
 #include "projection/build_row.h"
 #include "projection/compare.h"
 #include "projection/draft.h"
@@ -39,8 +38,17 @@
 
 PG_FUNCTION_INFO_V1(cqrs_check);
 
-static void check_aside(const CqrsProjection *projection, Snapshot snapshot,
-						ReturnSetInfo *result);
+/*
+ * A check under way.
+ */
+typedef struct Check
+{
+	const CqrsProjection *projection;
+	Snapshot	snapshot;
+	ReturnSetInfo *result;
+} Check;
+
+static void check_aside(void *arg);
 static void read_limit(const CqrsProjection *projection, Snapshot snapshot, CqrsCursor *limit);
 static int32 copy_definition(const CqrsProjection *projection);
 static void fill(const CqrsProjection *projection, int32 number, const CqrsCursor *limit);
@@ -53,9 +61,7 @@ cqrs_check(PG_FUNCTION_ARGS)
 {
 	char	   *name = cqrs_arg_string(fcinfo, 0, "projection");
 	CqrsProjection *projection = cqrs_projection_get_own(name);
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	Snapshot	snapshot;
+	Check		check = {projection, NULL, (ReturnSetInfo *) fcinfo->resultinfo};
 
 	PreventCommandIfReadOnly("cqrs_check()");
 	PreventCommandIfParallelMode("cqrs_check()");
@@ -63,33 +69,30 @@ cqrs_check(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("projection \"%s\" has not been started", name),
-				 errhint("Use cqrs_start().")));
+				 errhint("Use cqrs_start(%s).", quote_literal_cstr(name))));
 	cqrs_build_require_idle(name);
 	InitMaterializedSRF(fcinfo, 0);
 
-	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	check_aside(projection, snapshot, (ReturnSetInfo *) fcinfo->resultinfo);
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	UnregisterSnapshot(snapshot);
+	check.snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	cqrs_try_and_undo(check_aside, &check);
+	UnregisterSnapshot(check.snapshot);
 	return (Datum) 0;
 }
 
 static void
-check_aside(const CqrsProjection *projection, Snapshot snapshot, ReturnSetInfo *result)
+check_aside(void *arg)
 {
+	const Check *check = (Check *) arg;
+	const CqrsProjection *projection = check->projection;
 	CqrsCursor	limit;
 	int32		number;
 
-	read_limit(projection, snapshot, &limit);
+	read_limit(projection, check->snapshot, &limit);
 	number = copy_definition(projection);
 	(void) cqrs_start_build(projection, number);
 	fill(projection, number, &limit);
 	cqrs_builds_compare(cqrs_build_get(projection, projection->live_build),
-						cqrs_build_get(projection, number), snapshot, result);
+						cqrs_build_get(projection, number), check->snapshot, check->result);
 }
 
 /*

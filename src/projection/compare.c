@@ -33,6 +33,9 @@
 #include "projection/compare.h"
 #include "projection/run_as.h"
 
+/* name of a row in statements; a column of that name would take its place */
+#define ROW_NAME "\"row of the build\""
+
 /*
  * One table.
  */
@@ -102,11 +105,11 @@ by_key(const char *live, const char *rebuilt, List *key)
 
 	initStringInfo(&columns);
 	foreach(lc, key)
-		appendStringInfo(&columns, "%st.%s", lc == list_head(key) ? "" : ", ",
+		appendStringInfo(&columns, "%s" ROW_NAME ".%s", lc == list_head(key) ? "" : ", ",
 						 quote_identifier(lfirst(lc)));
 	return psprintf("SELECT l.j, r.j FROM "
-					"(SELECT pg_catalog.to_jsonb(t) AS j, ROW(%s) AS k FROM %s t) l FULL JOIN "
-					"(SELECT pg_catalog.to_jsonb(t) AS j, ROW(%s) AS k FROM %s t) r "
+					"(SELECT pg_catalog.to_jsonb(" ROW_NAME ") AS j, ROW(%s) AS k FROM %s " ROW_NAME ") l FULL JOIN "
+					"(SELECT pg_catalog.to_jsonb(" ROW_NAME ") AS j, ROW(%s) AS k FROM %s " ROW_NAME ") r "
 					"ON l.k OPERATOR(pg_catalog.=) r.k "
 					"WHERE (l.j OPERATOR(pg_catalog.=) r.j) IS NOT TRUE ORDER BY COALESCE(l.j, r.j)",
 					columns.data, live, columns.data, rebuilt);
@@ -118,9 +121,9 @@ by_counting(const char *live, const char *rebuilt)
 	return psprintf("SELECT CASE WHEN d.a OPERATOR(pg_catalog.>) d.b THEN d.j END, "
 					"CASE WHEN d.b OPERATOR(pg_catalog.>) d.a THEN d.j END FROM "
 					"(SELECT COALESCE(l.j, r.j) AS j, COALESCE(l.n, 0) AS a, COALESCE(r.n, 0) AS b FROM "
-					"(SELECT pg_catalog.to_jsonb(t) AS j, pg_catalog.count(*) AS n FROM %s t GROUP BY 1) l "
+					"(SELECT pg_catalog.to_jsonb(" ROW_NAME ") AS j, pg_catalog.count(*) AS n FROM %s " ROW_NAME " GROUP BY 1) l "
 					"FULL JOIN "
-					"(SELECT pg_catalog.to_jsonb(t) AS j, pg_catalog.count(*) AS n FROM %s t GROUP BY 1) r "
+					"(SELECT pg_catalog.to_jsonb(" ROW_NAME ") AS j, pg_catalog.count(*) AS n FROM %s " ROW_NAME " GROUP BY 1) r "
 					"ON l.j OPERATOR(pg_catalog.=) r.j) d, "
 					"pg_catalog.generate_series(1, pg_catalog.abs(d.a OPERATOR(pg_catalog.-) d.b)) "
 					"ORDER BY d.j", live, rebuilt);

@@ -27,6 +27,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "base/args.h"
@@ -263,15 +264,20 @@ check_handler(Oid function)
 	int			count;
 	Oid			expected = get_rel_type_id(cqrs_table_oid("event"));
 
-	if (!OidIsValid(get_func_signature(function, &types, &count)))
+	if (!SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("function with OID %u does not exist", function)));
+	(void) get_func_signature(function, &types, &count);
 	if (count != 1 || types[0] != expected)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
 				 errmsg("function %s cannot be a rule", format_procedure(function)),
 				 errdetail("A rule takes one argument of type cqrs.event.")));
+	if (isAnyTempNamespace(get_func_namespace(function)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a temporary function cannot be a rule")));
 	cqrs_require_function_execute(function);
 }
 
@@ -287,7 +293,9 @@ insert_projection(Datum *values, const bool *nulls, const char *name)
 	if (inserted == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("projection \"%s\" already exists", name)));
+				 errmsg("projection \"%s\" already exists", name),
+				 errhint("Use cqrs_revise(%s) to change it, or cqrs_drop_projection(%s).",
+						 quote_literal_cstr(name), quote_literal_cstr(name))));
 }
 
 /*
@@ -328,8 +336,9 @@ lock_draft(const char *name)
 				 errdetail("The rules of its new build are in use.") :
 				 errdetail("Its rules are in use."),
 				 projection->next_build != 0 ?
-				 errhint("Use cqrs_cancel_build() to throw the new build away, and cqrs_revise() to open a draft.") :
-				 errhint("Use cqrs_revise() to open a draft of it.")));
+				 errhint("Use cqrs_cancel_build(%s) to throw the new build away, and cqrs_revise(%s) to open a draft.",
+						 quote_literal_cstr(name), quote_literal_cstr(name)) :
+				 errhint("Use cqrs_revise(%s) to open a draft of it.", quote_literal_cstr(name))));
 	return projection;
 }
 

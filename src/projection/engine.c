@@ -43,6 +43,7 @@ static void forget_engine(void *engine);
 static void save_plans(CqrsEngine *engine);
 static void relation_changed(Datum arg, Oid relid);
 static void object_changed(Datum arg, int cacheid, uint32 hashvalue);
+static void roles_changed(Datum arg, int cacheid, uint32 hashvalue);
 static void apply_rule(CqrsEngine *engine, CqrsRule *rule);
 static void apply_sql_rule(CqrsEngine *engine, CqrsRule *rule);
 
@@ -249,6 +250,8 @@ remember_engine(CqrsEngine *engine)
 		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 		CacheRegisterSyscacheCallback(PROCOID, object_changed, (Datum) 0);
 		CacheRegisterSyscacheCallback(TYPEOID, object_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHOID, roles_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, roles_changed, (Datum) 0);
 		callbacks_registered = true;
 	}
 
@@ -317,6 +320,20 @@ object_changed(Datum arg, int cacheid, uint32 hashvalue)
 				engine->valid = false;
 		}
 	}
+}
+
+/*
+ * System cache callback: rights that were checked when an engine was made may
+ * be gone.  Those on functions and tables change with the function or table;
+ * what a role has as a member of another, or as a superuser, does not.
+ */
+static void
+roles_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &engines)
+		dlist_container(CqrsEngine, node, iter.cur)->valid = false;
 }
 
 static void

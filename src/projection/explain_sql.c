@@ -12,22 +12,30 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
-#include "utils/resowner.h"
 #include "utils/tuplestore.h"
 
 #include "base/args.h"
 #include "base/compat.h"
+#include "projection/attempt.h"
 #include "projection/build.h"
 #include "projection/registry.h"
 #include "projection/start.h"
 
 PG_FUNCTION_INFO_V1(cqrs_explain);
 
-static List *explain_draft(const CqrsProjection *projection);
+/*
+ * A draft that is to be explained.
+ */
+typedef struct Draft
+{
+	const CqrsProjection *projection;
+	List	   *rows;
+} Draft;
+
+static void explain_draft(void *arg);
 static void put_row(ReturnSetInfo *rsinfo, const CqrsExplainRow *row);
 
 /*
@@ -39,15 +47,15 @@ cqrs_explain(PG_FUNCTION_ARGS)
 {
 	CqrsProjection *projection =
 		cqrs_projection_get_own(cqrs_arg_string(fcinfo, 0, "projection"));
-	List	   *rows;
+	Draft		draft = {projection, NIL};
 	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (projection->draft != 0)
-		rows = explain_draft(projection);
+		cqrs_try_and_undo(explain_draft, &draft);
 	else
-		rows = cqrs_engine_explain(cqrs_build_get(projection, projection->live_build)->engine);
-	foreach(lc, rows)
+		draft.rows = cqrs_engine_explain(cqrs_build_get(projection, projection->live_build)->engine);
+	foreach(lc, draft.rows)
 		put_row((ReturnSetInfo *) fcinfo->resultinfo, lfirst(lc));
 	return (Datum) 0;
 }
@@ -56,20 +64,13 @@ cqrs_explain(PG_FUNCTION_ARGS)
  * What a draft would be is known only when there are tables.  So they are made,
  * and unmade again.
  */
-static List *
-explain_draft(const CqrsProjection *projection)
+static void
+explain_draft(void *arg)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	List	   *rows;
+	Draft	   *draft = (Draft *) arg;
+	CqrsBuild  *build = cqrs_start_build(draft->projection, draft->projection->draft);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	rows = cqrs_engine_explain(cqrs_start_build(projection, projection->draft)->engine);
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return rows;
+	draft->rows = cqrs_engine_explain(build->engine);
 }
 
 static void

@@ -25,6 +25,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -57,6 +58,9 @@ enum
 	COL_PARKED_AT,
 	COL_TRIED_AT
 };
+
+/* bytes that are kept of a message, a detail, a context */
+#define MAX_ERROR_TEXT 4096
 
 #define POSITION_INDEX "parked_event_pkey"
 #define STREAM_INDEX "parked_event_stream_idx"
@@ -97,6 +101,7 @@ static StreamEntry *find_stream(CqrsParkedStreams *parked, text *stream, bool *f
 static Datum event_column(TupleTableSlot *event, int column);
 static void set_error(Datum *values, bool *nulls, const ErrorData *error, const char *rule);
 static void set_text(Datum *value, bool *isnull, const char *string);
+static const char *clip(const char *string);
 
 /*
  * Lives in the current memory context.  Without "look_up" only those streams
@@ -268,12 +273,12 @@ char *
 cqrs_error_summary(TupleTableSlot *event, const ErrorData *error)
 {
 	if (event == NULL)
-		return psprintf("%s: %s", unpack_sql_state(error->sqlerrcode), error->message);
+		return psprintf("%s: %s", unpack_sql_state(error->sqlerrcode), clip(error->message));
 	return psprintf("event " INT64_FORMAT " (%s, stream %s): %s: %s",
 					DatumGetInt64(event_column(event, EVENT_POSITION)),
 					TextDatumGetCString(event_column(event, EVENT_TYPE)),
 					TextDatumGetCString(event_column(event, EVENT_STREAM)),
-					unpack_sql_state(error->sqlerrcode), error->message);
+					unpack_sql_state(error->sqlerrcode), clip(error->message));
 }
 
 /*
@@ -394,5 +399,18 @@ static void
 set_text(Datum *value, bool *isnull, const char *string)
 {
 	*isnull = (string == NULL);
-	*value = string ? CStringGetTextDatum(string) : (Datum) 0;
+	*value = string ? CStringGetTextDatum(clip(string)) : (Datum) 0;
+}
+
+/*
+ * What errors say can be as long as an event, and as many as there are events.
+ */
+static const char *
+clip(const char *string)
+{
+	int			len = strlen(string);
+
+	if (len <= MAX_ERROR_TEXT)
+		return string;
+	return psprintf("%.*s ...", pg_mbcliplen(string, len, MAX_ERROR_TEXT), string);
 }

@@ -97,10 +97,10 @@ cqrs_projection_get(const char *name)
 CqrsProjection *
 cqrs_projection_lock(const char *name)
 {
-	CqrsProjection *projection = read_projection(CQRS_PLAN_LOCK_PROJECTION, name);
+	require_existence(read_projection(CQRS_PLAN_LOCK_PROJECTION, name), name);
 
-	require_existence(projection, name);
-	return projection;
+	/* the statement that waited for the lock has not seen what we waited for */
+	return cqrs_projection_get(name);
 }
 
 /*
@@ -271,6 +271,7 @@ cqrs_projection_parse_on_error(const char *text, CqrsOnError *on_error)
 
 /*
  * Tells whoever waits for a projection that does not run why nothing happens.
+ * The last error can repeat what is in an event: that is for the owner.
  */
 void
 cqrs_projection_warn_at_rest(const CqrsProjection *projection)
@@ -281,15 +282,17 @@ cqrs_projection_warn_at_rest(const CqrsProjection *projection)
 			ereport(WARNING,
 					(errcode(ERRCODE_WARNING),
 					 errmsg("projection \"%s\" is paused", projection->name),
-					 errhint("Use cqrs_resume().")));
+					 errhint("Use cqrs_resume(%s).", quote_literal_cstr(projection->name))));
 			break;
 
 		case CQRS_PROJECTION_STOPPED:
 			ereport(WARNING,
 					(errcode(ERRCODE_WARNING),
 					 errmsg("projection \"%s\" has been stopped by an error", projection->name),
-					 projection->last_error ? errdetail("%s", projection->last_error) : 0,
-					 errhint("Remove the cause and use cqrs_resume().")));
+					 projection->last_error && cqrs_projection_is_mine(projection) ?
+					 errdetail("%s", projection->last_error) : 0,
+					 errhint("Remove the cause and use cqrs_resume(%s).",
+							 quote_literal_cstr(projection->name))));
 			break;
 
 		case CQRS_PROJECTION_DRAFT:
@@ -297,7 +300,7 @@ cqrs_projection_warn_at_rest(const CqrsProjection *projection)
 			ereport(WARNING,
 					(errcode(ERRCODE_WARNING),
 					 errmsg("projection \"%s\" has not been started", projection->name),
-					 errhint("Use cqrs_start().")));
+					 errhint("Use cqrs_start(%s).", quote_literal_cstr(projection->name))));
 			break;
 	}
 }

@@ -134,7 +134,7 @@ lock_own_started(const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("projection \"%s\" has not been started", name),
-				 errhint("Use cqrs_start().")));
+				 errhint("Use cqrs_start(%s).", quote_literal_cstr(name))));
 	cqrs_build_lock(name, projection->live_build);
 	return cqrs_projection_get_own(name);
 }

@@ -65,12 +65,13 @@ cqrs_rebuild(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("projection \"%s\" has a draft", name),
 				 errdetail("To build it anew as it is, the draft would have to be forgotten."),
-				 errhint("Use cqrs_start() to build what the draft says, or cqrs_cancel_build() to throw it away.")));
+				 errhint("Use cqrs_start(%s) to build what the draft says, or cqrs_cancel_build(%s) to throw it away.",
+						 quote_literal_cstr(name), quote_literal_cstr(name))));
 	if (projection->live_build == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("projection \"%s\" has not been started", name),
-				 errhint("Use cqrs_start().")));
+				 errhint("Use cqrs_start(%s).", quote_literal_cstr(name))));
 	revise(fcinfo, -1, 1);
 	cqrs_start_draft(name);
 	PG_RETURN_VOID();
@@ -99,7 +100,7 @@ cqrs_cancel_build(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("projection \"%s\" has nothing but its draft", name),
-				 errhint("Use cqrs_drop_projection() to drop it.")));
+				 errhint("Use cqrs_drop_projection(%s) to drop it.", quote_literal_cstr(name))));
 
 	if (row->state != CQRS_BUILD_DRAFT)
 	{
@@ -151,7 +152,8 @@ revise(FunctionCallInfo fcinfo, int tables_arg, int keep_arg)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("projection \"%s\" is being rebuilt", projection->name),
 				 errdetail("Build %d is being filled.", projection->next_build),
-				 errhint("See cqrs.build_progress, or use cqrs_cancel_build().")));
+				 errhint("See cqrs.build_progress, or use cqrs_cancel_build(%s).",
+						 quote_literal_cstr(projection->name))));
 	if (projection->draft != 0)
 		change_draft(projection, has_tables, tables);
 	else
@@ -189,8 +191,9 @@ change_draft(const CqrsProjection *projection, bool has_tables, Datum tables)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("projection \"%s\" has a draft already", projection->name),
 				 projection->live_build != 0 ?
-				 errhint("Go on with cqrs_on() and cqrs_start(), or throw the draft away with cqrs_cancel_build().") :
-				 errhint("Go on with cqrs_on() and cqrs_start().")));
+				 errhint("Go on with cqrs_on() and cqrs_start(%s), or throw the draft away with cqrs_cancel_build(%s).",
+						 quote_literal_cstr(projection->name), quote_literal_cstr(projection->name)) :
+				 errhint("Go on with cqrs_on() and cqrs_start(%s).", quote_literal_cstr(projection->name))));
 	SPI_connect();
 	cqrs_plan_execute(CQRS_PLAN_SET_TABLES, values, NULL);
 	SPI_finish();
@@ -241,5 +244,5 @@ require_previous(const CqrsProjection *projection, const CqrsBuildRow *previous)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("projection \"%s\" is being rebuilt", projection->name),
-				 errhint("Use cqrs_cancel_build() first.")));
+				 errhint("Use cqrs_cancel_build(%s) first.", quote_literal_cstr(projection->name))));
 }

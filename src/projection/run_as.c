@@ -32,9 +32,6 @@
 
 #include "access/xact.h"
 #include "commands/trigger.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/snapmgr.h"
 
 #include "projection/run_as.h"
@@ -44,14 +41,21 @@ static const char *const settings[][2] = {
 	{"DateStyle", "ISO, MDY"},
 	{"IntervalStyle", "postgres"},
 	{"TimeZone", "UTC"},
+	{"array_nulls", "on"},
+	{"backslash_quote", "safe_encoding"},
 	{"bytea_output", "hex"},
+	{"default_text_search_config", "pg_catalog.simple"},
 	{"extra_float_digits", "1"},
+	{"lc_monetary", "C"},
+	{"lc_numeric", "C"},
+	{"lc_time", "C"},
 	{"row_security", "on"},
+	{"standard_conforming_strings", "on"},
+	{"timezone_abbreviations", "Default"},
 	{"transform_null_equals", "off"},
+	{"xmlbinary", "base64"},
 	{"xmloption", "content"},
 };
-
-static void set(const char *name, const char *value);
 
 /*
  * Until cqrs_run_as_end(), code runs as the role.  Names are looked up in the
@@ -61,46 +65,20 @@ static void set(const char *name, const char *value);
 void
 cqrs_run_as_begin(Oid role, const char *schema, CqrsRunAs *before)
 {
-	char	   *search_path = schema ?
-		psprintf("%s, pg_catalog, pg_temp", quote_identifier(schema)) :
-		pstrdup("pg_catalog, pg_temp");
-
-	GetUserIdAndSecContext(&before->user, &before->security_context);
-	SetUserIdAndSecContext(role, before->security_context |
-						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	before->guc_level = NewGUCNestLevel();
-	set("search_path", search_path);
+	cqrs_fence_begin(role, schema, before);
 	for (int i = 0; i < lengthof(settings); i++)
-		set(settings[i][0], settings[i][1]);
+		cqrs_set_local(settings[i][0], settings[i][1]);
 	if (SessionReplicationRole != SESSION_REPLICATION_ROLE_ORIGIN)
-		set("session_replication_role", "origin");
-	pfree(search_path);
+		cqrs_set_local("session_replication_role", "origin");
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
-/*
- * As "false" tells, also those settings are undone that were made to last.
- */
 void
 cqrs_run_as_end(const CqrsRunAs *before)
 {
 	PopActiveSnapshot();
 	CommandCounterIncrement();
-	AtEOXact_GUC(false, before->guc_level);
-	SetUserIdAndSecContext(before->user, before->security_context);
-}
-
-/*
- * Ours to set, whatever the role may.  Saves the trouble when it is so already.
- */
-static void
-set(const char *name, const char *value)
-{
-	const char *now = GetConfigOption(name, false, false);
-
-	if (now == NULL || strcmp(now, value) != 0)
-		(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
+	cqrs_fence_end(before);
 }

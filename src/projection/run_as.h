@@ -13,15 +13,12 @@
 #ifndef CQRS_RUN_AS_H
 #define CQRS_RUN_AS_H
 
+#include "base/identity.h"
+
 /*
  * What was before; lives on the caller's stack.
  */
-typedef struct CqrsRunAs
-{
-	Oid			user;
-	int			security_context;
-	int			guc_level;
-} CqrsRunAs;
+typedef CqrsIdentity CqrsRunAs;
 
 extern void cqrs_run_as_begin(Oid role, const char *schema, CqrsRunAs *before);
 extern void cqrs_run_as_end(const CqrsRunAs *before);

@@ -14,6 +14,7 @@
 
 #include "catalog/namespace.h"
 #include "fmgr.h"
+#include "utils/builtins.h"
 
 #include "base/args.h"
 #include "base/compat.h"
@@ -86,15 +87,16 @@ require_draft(const CqrsProjection *projection)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("projection \"%s\" is being rebuilt", projection->name),
 				 errdetail("Build %d is being filled.", projection->next_build),
-				 errhint("See cqrs.build_progress, or use cqrs_cancel_build().")));
+				 errhint("See cqrs.build_progress, or use cqrs_cancel_build(%s).",
+						 quote_literal_cstr(projection->name))));
 	ereport(ERROR,
 			(errcode(ERRCODE_CQRS_PROJECTION_NOT_DRAFT),
 			 errmsg("projection \"%s\" is not a draft", projection->name),
 			 projection->state == CQRS_PROJECTION_RUNNING ?
 			 errdetail("It has been started.") : 0,
 			 projection->state == CQRS_PROJECTION_RUNNING ?
-			 errhint("Use cqrs_revise() to open a draft of it.") :
-			 errhint("Use cqrs_resume() to let it go on.")));
+			 errhint("Use cqrs_revise(%s) to open a draft of it.", quote_literal_cstr(projection->name)) :
+			 errhint("Use cqrs_resume(%s) to let it go on.", quote_literal_cstr(projection->name))));
 }
 
 static void
@@ -127,7 +129,7 @@ start_next(CqrsProjection *projection)
 	require_place_for_views(projection, build->role);
 	cqrs_views_check(projection, projection->live_build, row->number, build->role);
 	row->state = CQRS_BUILD_FILLING;
-	row->later = cqrs_bulk_leave_out(build);
+	row->later = cqrs_bulk_leave_out(projection, row->number);
 	cqrs_build_row_write(row);
 
 	projection->next_build = row->number;

@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
@@ -340,6 +341,8 @@ stop(Step *step, const ErrorData *error)
 {
 	char	   *summary = cqrs_error_summary(NULL, error);
 
+	if (error->detail)
+		summary = psprintf("%s: %s", summary, error->detail);
 	if (!relock(step))
 		return;
 	if (step->row->state == CQRS_BUILD_FOLLOWING &&
@@ -352,7 +355,8 @@ stop(Step *step, const ErrorData *error)
 			 errmsg("build %d of projection \"%s\" has been stopped by an error",
 					step->row->number, step->row->projection),
 			 errdetail("%s", summary),
-			 errhint("Use cqrs_resume() when the cause has been removed, or cqrs_cancel_build().")));
+			 errhint("Use cqrs_resume(%s) when the cause has been removed, or cqrs_cancel_build(%s).",
+					 quote_literal_cstr(step->row->projection), quote_literal_cstr(step->row->projection))));
 }
 
 static void

@@ -24,6 +24,8 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -46,7 +48,8 @@ typedef struct Change
 	const CqrsProjection *projection;
 	Oid			role;
 	char	   *schema;			/* of the new build */
-	List	   *old_views;		/* oids, those that still exist */
+	List	   *old_views;		/* oids of those that there are */
+	List	   *old_names;		/* of the same */
 	List	   *names;			/* of the new ones */
 } Change;
 
@@ -62,6 +65,9 @@ static bool fits(Oid old, Oid new);
 static List *names_to_show(const char *schema);
 static bool contains(List *names, const char *name);
 static void require_own(const CqrsProjection *projection, Oid view, Oid role);
+static void require_plain(const CqrsProjection *projection, Oid view);
+static bool is_plain(Relation view);
+static int	count_columns(Oid relation);
 static void require_no_users(Oid view);
 static void require_free_name(const CqrsProjection *projection, const char *name);
 static void require_no_users_of_tables(const CqrsProjection *projection, int32 number, List *views);
@@ -92,16 +98,17 @@ cqrs_views_check(const CqrsProjection *projection, int32 from, int32 to, Oid rol
 {
 	Change		change;
 	ListCell   *lc;
+	ListCell   *name;
 
 	begin_change(&change, projection, from, to, role);
-	foreach(lc, change.old_views)
+	forboth(lc, change.old_views, name, change.old_names)
 	{
 		Oid			view = lfirst_oid(lc);
-		char	   *name = get_rel_name(view);
 
 		require_own(projection, view, role);
-		if (!contains(change.names, name) ||
-			!fits(view, get_relname_relid(name, get_namespace_oid(change.schema, false))))
+		require_plain(projection, view);
+		if (!contains(change.names, lfirst(name)) ||
+			!fits(view, get_relname_relid(lfirst(name), get_namespace_oid(change.schema, false))))
 			require_no_users(view);
 	}
 	foreach(lc, change.names)
@@ -118,6 +125,7 @@ cqrs_views_replace(const CqrsProjection *projection, int32 from, int32 to, Oid r
 {
 	Change		change;
 	ListCell   *lc;
+	ListCell   *name;
 
 	begin_change(&change, projection, from, to, role);
 	foreach(lc, change.old_views)
@@ -126,9 +134,12 @@ cqrs_views_replace(const CqrsProjection *projection, int32 from, int32 to, Oid r
 	/* what has happened to them before we had the locks counts */
 	begin_change(&change, projection, from, to, role);
 	foreach(lc, change.old_views)
+	{
 		require_own(projection, lfirst_oid(lc), role);
-	foreach(lc, change.old_views)
-		if (!contains(change.names, get_rel_name(lfirst_oid(lc))))
+		require_plain(projection, lfirst_oid(lc));
+	}
+	forboth(lc, change.old_views, name, change.old_names)
+		if (!contains(change.names, lfirst(name)))
 		{
 			require_no_users(lfirst_oid(lc));
 			drop_view(lfirst_oid(lc));
@@ -169,11 +180,16 @@ cqrs_views_of(const CqrsProjection *projection, int32 number)
 static void
 begin_change(Change *change, const CqrsProjection *projection, int32 from, int32 to, Oid role)
 {
+	ListCell   *lc;
+
 	change->projection = projection;
 	change->role = role;
 	change->schema = cqrs_build_name(projection->name, to);
 	change->old_views = cqrs_views_of(projection, from);
 	change->names = names_to_show(change->schema);
+	change->old_names = NIL;
+	foreach(lc, change->old_views)
+		change->old_names = lappend(change->old_names, get_rel_name(lfirst_oid(lc)));
 }
 
 static void
@@ -241,11 +257,12 @@ drop_view(Oid view)
 static Oid
 find_old(Change *change, const char *name)
 {
-	ListCell   *lc;
+	ListCell   *view;
+	ListCell   *view_name;
 
-	foreach(lc, change->old_views)
-		if (strcmp(get_rel_name(lfirst_oid(lc)), name) == 0)
-			return lfirst_oid(lc);
+	forboth(view, change->old_views, view_name, change->old_names)
+		if (strcmp(lfirst(view_name), name) == 0)
+			return lfirst_oid(view);
 	return InvalidOid;
 }
 
@@ -327,6 +344,74 @@ require_own(const CqrsProjection *projection, Oid view, Oid role)
 				 errdetail("Its owner is \"%s\", so projection \"%s\" cannot put another build behind it.",
 						   GetUserNameFromId(owner, false), projection->name),
 				 errhint("Use ALTER VIEW ... OWNER TO.")));
+}
+
+/*
+ * What somebody has made of a view since, to hide rows or columns of it, would be
+ * lost when another build is put behind it, and nobody would notice but who sees
+ * more than he should.
+ */
+static void
+require_plain(const CqrsProjection *projection, Oid view)
+{
+	Relation	rel = relation_open(view, AccessShareLock);
+	bool		plain = is_plain(rel);
+
+	relation_close(rel, NoLock);
+	if (!plain)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("view \"%s\" is not the one that projection \"%s\" has created",
+						get_rel_name(view), projection->name),
+				 errdetail("It shows something else than all columns and rows, and another build cannot be put behind it."),
+				 errhint("Put what is special into a view of its own, or into one that belongs to the tables of the projection.")));
+}
+
+/*
+ * SELECT * FROM one relation, without anything else?
+ */
+static bool
+is_plain(Relation view)
+{
+	Query	   *query = get_view_query(view);
+	RangeTblEntry *rte;
+	Bitmapset  *columns = NULL;
+	ListCell   *lc;
+
+	if (query->commandType != CMD_SELECT || query->hasAggs || query->hasWindowFuncs ||
+		query->hasTargetSRFs || query->hasSubLinks || query->cteList || query->groupClause ||
+		query->groupingSets || query->havingQual || query->distinctClause || query->sortClause ||
+		query->limitOffset || query->limitCount || query->setOperations || query->rowMarks ||
+		query->jointree->quals || list_length(query->jointree->fromlist) != 1 ||
+		!IsA(linitial(query->jointree->fromlist), RangeTblRef))
+		return false;
+	rte = rt_fetch(linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex, query->rtable);
+	if (rte->rtekind != RTE_RELATION || rte->tablesample)
+		return false;
+
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, lc);
+		Var		   *var = (Var *) entry->expr;
+
+		if (entry->resjunk || !IsA(var, Var) || var->varlevelsup != 0 || var->varattno <= 0)
+			return false;
+		columns = bms_add_member(columns, var->varattno);
+	}
+	return bms_num_members(columns) == count_columns(rte->relid);
+}
+
+static int
+count_columns(Oid relation)
+{
+	Relation	rel = relation_open(relation, AccessShareLock);
+	int			result = 0;
+
+	for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
+		if (!TupleDescAttr(RelationGetDescr(rel), i)->attisdropped)
+			result++;
+	relation_close(rel, NoLock);
+	return result;
 }
 
 static void

@@ -45,6 +45,9 @@
 /* rows that are fetched at once, at most */
 #define BATCH 64
 
+/* name of a row in statements; a column of that name would take its place */
+#define ROW "\"row of the query\""
+
 /* statements of a query */
 enum
 {
@@ -265,12 +268,12 @@ plan_text(CqrsRegistered *query, int which)
 											   get_func_name(function)),
 					has_argument ? "$1" : "");
 	if (type_is_rowtype(query->result) && !get_func_retset(function))
-		filter = " WHERE NOT (r IS NULL)";
+		filter = " WHERE NOT (" ROW " IS NULL)";
 
 	if (which == PLAN_ROWS)
-		return psprintf("SELECT COALESCE(pg_catalog.to_jsonb(r), 'null'::pg_catalog.jsonb) FROM %s AS r%s",
+		return psprintf("SELECT COALESCE(pg_catalog.to_jsonb(" ROW "), 'null'::pg_catalog.jsonb) FROM %s AS " ROW "%s",
 						call, filter);
-	return psprintf("WITH q AS MATERIALIZED (SELECT r FROM %s AS r%s) "
+	return psprintf("WITH q AS MATERIALIZED (SELECT " ROW " AS r FROM %s AS " ROW "%s) "
 					"SELECT (SELECT pg_catalog.count(*) FROM q), "
 					"(SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(p.r)), '[]'::pg_catalog.jsonb) "
 					"FROM (SELECT q.r FROM q LIMIT $%d OFFSET $%d) AS p)",

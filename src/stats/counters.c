@@ -353,7 +353,7 @@ put_row(ReturnSetInfo *rsinfo, Entry *entry)
 	int64		accepted = pg_atomic_read_u64(&entry->results[CQRS_COUNT_ACCEPTED]);
 	int64		rejected = pg_atomic_read_u64(&entry->results[CQRS_COUNT_REJECTED]);
 	int64		replayed = pg_atomic_read_u64(&entry->results[CQRS_COUNT_REPLAYED]);
-	double		total = pg_atomic_read_u64(&entry->total_time) / 1000.0;
+	uint64		total = pg_atomic_read_u64(&entry->total_time);	/* microseconds */
 	int64		calls = accepted + rejected + replayed;
 
 	values[COL_NAME] = CStringGetTextDatum(entry->key.name);
@@ -361,8 +361,8 @@ put_row(ReturnSetInfo *rsinfo, Entry *entry)
 	values[COL_ACCEPTED] = Int64GetDatum(accepted);
 	values[COL_REJECTED] = Int64GetDatum(rejected);
 	values[COL_REPLAYED] = Int64GetDatum(replayed);
-	values[COL_TOTAL_MS] = Float8GetDatum(total);
-	values[COL_MEAN_MS] = Float8GetDatum(calls > 0 ? total / calls : 0);
+	values[COL_TOTAL_MS] = Float8GetDatum(total / 1000.0);
+	values[COL_MEAN_MS] = Float8GetDatum(calls > 0 ? total / calls / 1000.0 : 0);
 	values[COL_MAX_MS] = Float8GetDatum(pg_atomic_read_u64(&entry->max_time) / 1000.0);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }

@@ -196,6 +196,12 @@ add_demand(CqrsBoard *board, int number, TimestampTz now)
 	if (database == NULL || pool->problem == CQRS_POOL_NO_LOGIN ||
 		cqrs_board_is_blocked(task->database))
 		return;
+	/* while one of them rebuilds, another one is there for what is live */
+	if (task->others && task->slot >= 0 && pool->n_workers < 2 && now >= pool->next_start)
+	{
+		demand->ready = demand->overdue = true;
+		demand->waiting_since = Min(demand->waiting_since, now);
+	}
 	if (!cqrs_board_task_ready(task, database, now))
 	{
 		TimestampTz due = cqrs_board_task_due(task, now);

@@ -66,6 +66,9 @@ cqrs_token_state(const CqrsToken *token)
 	/* elsewhere it has ended long ago, whatever its number means here */
 	if (incarnation.is_here)
 	{
+		/* a timeline that is still to come has been another server's */
+		if (!RecoveryInProgress() && token->timeline > GetWALInsertionTimeLine())
+			return CQRS_TOKEN_UNKNOWN;
 		if (!FullTransactionIdPrecedes(token->xid, ReadNextFullTransactionId()))
 			return RecoveryInProgress() ? CQRS_TOKEN_OPEN : CQRS_TOKEN_UNKNOWN;
 		status = transaction_status(token->xid);

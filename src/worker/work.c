@@ -79,6 +79,7 @@ static bool apply_one_batch(int task);
 static CqrsUpkeep apply_in_transaction(const CqrsBoardTask *entry);
 static void record_error(int task, uint32 definition);
 static bool choose(int *task, TimestampTz *next_retry);
+static bool comes_before(const CqrsBoardTask *a, const CqrsBoardTask *b);
 static void list_tasks(const CqrsBoard *board);
 static void put_back(int task);
 static void rest(TimestampTz next_retry);
@@ -140,9 +141,13 @@ serve(int task)
 	cqrs_process_set_state(worker.slot, CQRS_SLOT_APPLYING, task);
 	worker.idle_since = 0;
 
-	/* with neighbours a batch at a time, so that they read the same events together */
+	/*
+	 * With neighbours a batch at a time, so that they read the same events
+	 * together; whoever is served live comes before what is being rebuilt
+	 */
 	cqrs_recent_keep(worker.n_tasks > 1);
-	while (apply_one_batch(task) && !worker.slot->leave && worker.n_tasks == 1 &&
+	while (apply_one_batch(task) && !entry->others && !worker.slot->leave &&
+		   worker.n_tasks == 1 &&
 		   GetCurrentTimestamp() < end)
 		;
 
@@ -301,7 +306,7 @@ choose(int *task, TimestampTz *next_retry)
 			continue;
 		if (cqrs_board_task_ready(entry, worker.database, now))
 		{
-			if (best < 0 || entry->served_at < board->tasks[best].served_at)
+			if (best < 0 || comes_before(entry, &board->tasks[best]))
 				best = worker.tasks[i];
 		}
 		else
@@ -321,6 +326,15 @@ choose(int *task, TimestampTz *next_retry)
 	cqrs_board_unlock();
 	*task = best;
 	return best >= 0;
+}
+
+/*
+ * Live builds come before others, and then who has waited longest.
+ */
+static bool
+comes_before(const CqrsBoardTask *a, const CqrsBoardTask *b)
+{
+	return a->others == b->others ? a->served_at < b->served_at : b->others;
 }
 
 /*

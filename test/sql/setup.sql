@@ -16,3 +16,18 @@ EXCEPTION WHEN OTHERS THEN
 		detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
 	RETURN NEXT;
 END $$;
+
+-- Attackers make their code sing.  Whoever sings under another name than the
+-- attacker's has gained something.
+CREATE TABLE public.song (place text, who name, is_superuser boolean);
+GRANT INSERT, SELECT ON public.song TO PUBLIC;
+CREATE FUNCTION public.sing(place text) RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	INSERT INTO public.song
+	SELECT place, rolname, rolsuper FROM pg_roles WHERE rolname = current_user;
+	RETURN true;
+END $$;
+CREATE VIEW public.canary AS
+	SELECT DISTINCT place, who, is_superuser FROM public.song
+	 WHERE is_superuser OR who NOT LIKE 'regress\_cqrs\_mallory';
+GRANT SELECT ON public.canary TO PUBLIC;

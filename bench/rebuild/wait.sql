@@ -1,0 +1,3 @@
+\set n random(1, 100)
+SELECT cqrs_emit('counter-' || :n, 'Counted');
+SELECT cqrs_wait(projections => '{counts}');

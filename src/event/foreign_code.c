@@ -1,0 +1,123 @@
+/*-------------------------------------------------------------------------
+ *
+ * foreign_code.c
+ *		Code in a payload's type that somebody else than the current user wrote.
+ *
+ * NOTES
+ *		Whoever may define registers event types, and all who append such
+ *		events have them checked.  The constraint of a domain can call any
+ *		function; run as the one who appends, it would have his rights, a
+ *		superuser's even.  So it runs as the role that has registered the type,
+ *		fenced in.
+ *
+ *		Constraints are mostly comparisons, and need no fence: what consists of
+ *		PostgreSQL's own immutable functions and types can do no harm, whoever
+ *		runs it.  (Its other functions can: some execute SQL that they are
+ *		given as text.)
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/event/foreign_code.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/lsyscache.h"
+
+#include "base/compat.h"
+#include "event/foreign_code.h"
+
+static bool may_harm(Node *node, void *context);
+static bool function_may_harm(Oid function, void *context);
+
+bool
+cqrs_foreign_expression(const CqrsForeignCode *foreign, Expr *expression)
+{
+	return foreign->owner != GetUserId() && may_harm((Node *) expression, NULL);
+}
+
+/*
+ * Input functions are superusers' code but for ranges, which check the domains
+ * that they are ranges of.
+ */
+bool
+cqrs_foreign_type(const CqrsForeignCode *foreign, const CqrsShape *shape)
+{
+	return shape->scalar == SCALAR_OTHER && foreign->owner != GetUserId() &&
+		shape->base >= FirstNormalObjectId &&
+		(get_typtype(shape->base) == TYPTYPE_RANGE || get_typtype(shape->base) == TYPTYPE_MULTIRANGE);
+}
+
+void
+cqrs_foreign_begin(CqrsForeignCode *foreign)
+{
+	if (!OidIsValid(foreign->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the role that registered %s \"%s\" does not exist any more",
+						foreign->what, foreign->name),
+				 errdetail("Its payload has constraints with functions, which run as that role.")));
+	cqrs_fence_begin(foreign->owner, NULL, &foreign->before);
+}
+
+void
+cqrs_foreign_end(const CqrsForeignCode *foreign)
+{
+	cqrs_fence_end(&foreign->before);
+}
+
+static bool
+may_harm(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+			/* do nothing but call functions, or nothing at all */
+		case T_List:
+		case T_Const:
+		case T_CoerceToDomainValue:
+		case T_FuncExpr:
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+		case T_ScalarArrayOpExpr:
+		case T_BoolExpr:
+		case T_NullTest:
+		case T_BooleanTest:
+		case T_RelabelType:
+		case T_CollateExpr:
+		case T_CaseExpr:
+		case T_CaseWhen:
+		case T_CaseTestExpr:
+		case T_CoalesceExpr:
+		case T_MinMaxExpr:
+		case T_ArrayExpr:
+			break;
+
+			/* another type brings code of its own */
+		case T_CoerceViaIO:
+			if (exprType(node) >= FirstNormalObjectId)
+				return true;
+			break;
+
+			/* another domain, for one; and what we do not know */
+		default:
+			return true;
+	}
+	return check_functions_in_node(node, function_may_harm, context) ||
+		expression_tree_walker(node, may_harm, context);
+}
+
+static bool
+function_may_harm(Oid function, void *context)
+{
+	return function >= FirstNormalObjectId || func_volatile(function) != PROVOLATILE_IMMUTABLE;
+}

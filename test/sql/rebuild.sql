@@ -1,0 +1,364 @@
+-- Another build beside the live one, which takes its place: what changes, what
+-- stays, and what is refused before any work is done.
+CREATE ROLE rb_owner;
+CREATE ROLE rb_reader;
+CREATE ROLE rb_other;
+CREATE FUNCTION public.rights_on(relation regclass)
+	RETURNS TABLE (attname name, grantor regrole, grantee regrole, privilege text, grantable boolean) LANGUAGE sql AS $$
+	SELECT NULL::name, r.grantor, r.grantee, r.privilege_type, r.is_grantable
+	  FROM pg_class c, aclexplode(c.relacl) r WHERE c.oid = relation AND r.grantee <> c.relowner
+	 UNION ALL
+	SELECT a.attname, r.grantor, r.grantee, r.privilege_type, r.is_grantable
+	  FROM pg_attribute a, aclexplode(a.attacl) r WHERE a.attrelid = relation AND NOT a.attisdropped
+	 ORDER BY 1 NULLS FIRST, 3, 2, 4
+$$;
+-- what a view looks like, whatever way the server writes it
+CREATE FUNCTION public.about(relation regclass)
+	RETURNS TABLE (attname name, type regtype, comment text, options text, looks_at text) LANGUAGE sql AS $$
+	SELECT a.attname, a.atttypid, col_description(c.oid, a.attnum), c.reloptions::text,
+		   (SELECT string_agg(DISTINCT d.refobjid::regclass::text, ' ') FROM pg_rewrite w JOIN pg_depend d ON d.objid = w.oid AND d.refclassid = 'pg_class'::regclass
+			 WHERE w.ev_class = c.oid AND d.refobjid <> c.oid)
+	  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 WHERE c.oid = relation ORDER BY a.attnum
+$$;
+SELECT cqrs_grant('rb_owner', 'define'), cqrs_grant('rb_owner', 'emit');
+CREATE SCHEMA rb AUTHORIZATION rb_owner;
+GRANT USAGE ON SCHEMA rb TO rb_reader, rb_other;
+SET ROLE rb_owner;
+SELECT cqrs_create_projection('rb', 'rb', $$
+	CREATE TABLE orders (id int PRIMARY KEY, customer text, qty int, note text DEFAULT 'none');
+	CREATE INDEX orders_customer ON orders (customer);
+	CREATE INDEX orders_big ON orders (lower(customer), qty DESC) WHERE qty > 10;
+	CREATE TABLE _hidden (n int);
+$$);
+SELECT cqrs_on('rb', 'RbMade', $$ INSERT INTO orders (id, customer, qty) VALUES ((event.data ->> 'id')::int, event.data ->> 'customer', 0) $$);
+SELECT cqrs_on('rb', 'RbAdded', $$ UPDATE orders SET qty = qty + (event.data ->> 'qty')::int WHERE id = (event.data ->> 'id')::int $$);
+SELECT cqrs_start('rb');
+SELECT count(cqrs_emit('rb-' || i, 'RbMade', jsonb_build_object('id', i, 'customer', 'c' || i % 2))) FROM generate_series(1, 4) i;
+SELECT count(cqrs_emit('rb-' || i, 'RbAdded', jsonb_build_object('id', i, 'qty', i * 10))) FROM generate_series(1, 3) i;
+-- one that is parked, as its number is none
+SELECT cqrs_emit('rb-4', 'RbAdded', '{"id": 4, "qty": "many"}');
+SELECT cqrs_catch_up('rb');
+SELECT * FROM rb.orders ORDER BY id;
+SELECT projection, build, stream, sqlstate FROM cqrs.projection_parked WHERE projection = 'rb';
+
+-- is it what its events make?  Yes; and when somebody has had a hand in it, no.
+SELECT * FROM cqrs_check('rb');
+UPDATE "rb$1".orders SET note = 'by hand' WHERE id = 1;
+DELETE FROM "rb$1".orders WHERE id = 2;
+INSERT INTO "rb$1".orders VALUES (9, 'nobody', 1);
+INSERT INTO "rb$1"._hidden VALUES (1), (1), (2);
+SELECT * FROM cqrs_check('rb');
+SELECT number, state FROM cqrs.build WHERE projection = 'rb';	-- permission denied: not for users
+RESET ROLE;
+SELECT number, state FROM cqrs.build WHERE projection = 'rb';
+
+-- what a user has added to the view
+SET ROLE rb_owner;
+COMMENT ON VIEW rb.orders IS 'all orders';
+COMMENT ON COLUMN rb.orders.qty IS 'pieces';
+COMMENT ON COLUMN rb.orders.note IS 'soon gone';
+GRANT SELECT ON rb.orders TO rb_reader WITH GRANT OPTION;
+GRANT SELECT (id, note), REFERENCES (id) ON rb.orders TO rb_other;
+ALTER VIEW rb.orders SET (security_barrier = true, security_invoker = true);
+GRANT USAGE ON SCHEMA "rb$1" TO rb_reader;
+GRANT SELECT ON "rb$1".orders TO rb_reader;
+GRANT SELECT (id) ON "rb$1".orders TO rb_other;
+SET ROLE rb_reader;
+GRANT SELECT ON rb.orders TO rb_other;
+RESET ROLE;
+
+-- the same again: all is repaired, everything stays
+SET ROLE rb_owner;
+SELECT cqrs_rebuild('rb');
+SELECT * FROM fails($$SELECT cqrs_rebuild('rb')$$);
+SELECT cqrs_revise('rb');
+SELECT * FROM fails($$SELECT cqrs_on('rb', 'RbMade', 'DELETE FROM orders')$$);
+SELECT cqrs_start('rb');
+SELECT indexname FROM pg_indexes WHERE schemaname = 'rb$2' ORDER BY 1;	-- those that readers need come later
+RESET ROLE;
+SELECT projection, build, phase, events_done, time_left, tuples_written, waits_for_pids, last_error FROM cqrs.build_progress WHERE projection = 'rb';
+SELECT state, live_build, next_build, progress FROM cqrs.projection_status WHERE projection = 'rb';
+SET ROLE rb_owner;
+SELECT * FROM rb.orders ORDER BY id;							-- meanwhile, nothing has changed
+SELECT cqrs_catch_up('rb');
+SELECT * FROM rb.orders ORDER BY id;
+SELECT * FROM cqrs_check('rb');
+SELECT indexdef FROM pg_indexes WHERE schemaname = 'rb$2' ORDER BY 1;
+SELECT relname, reltuples FROM pg_class WHERE relnamespace = 'rb$2'::regnamespace AND relkind = 'r' ORDER BY 1;
+SELECT nspname FROM pg_namespace WHERE nspname LIKE 'rb$%' ORDER BY 1;
+SELECT projection, build, stream, sqlstate FROM cqrs.projection_parked WHERE projection = 'rb';
+SELECT * FROM about('rb.orders');
+SELECT * FROM rights_on('rb.orders');
+SELECT * FROM rights_on('"rb$2".orders');
+SELECT obj_description('rb.orders'::regclass);
+SET ROLE rb_reader;
+SELECT count(*) FROM rb.orders;									-- security_invoker: by the privileges on the table
+RESET ROLE;
+SELECT state, live_build, next_build, progress FROM cqrs.projection_status WHERE projection = 'rb';
+
+-- another shape: columns renamed, retyped, added and dropped, in another order; tables added and removed
+SET ROLE rb_owner;
+SELECT cqrs_revise('rb', tables => $$
+	CREATE TABLE orders (customer text, id bigint PRIMARY KEY, pieces numeric, events int NOT NULL DEFAULT 0);
+	CREATE TABLE customers (customer text PRIMARY KEY, orders int);
+	CREATE VIEW busy AS SELECT * FROM customers WHERE orders > 1;
+$$);
+SELECT cqrs_on('rb', 'RbMade', $$
+	INSERT INTO orders (id, customer, pieces) VALUES ((event.data ->> 'id')::int, event.data ->> 'customer', 0);
+	INSERT INTO customers VALUES (event.data ->> 'customer', 1)
+		ON CONFLICT (customer) DO UPDATE SET orders = customers.orders + 1;
+$$);
+SELECT cqrs_start('rb');										-- the other rule does not fit any more
+SELECT cqrs_on('rb', 'RbAdded', $$ UPDATE orders SET pieces = pieces + (event.data ->> 'qty')::int, events = events + 1 WHERE id = (event.data ->> 'id')::int $$);
+SELECT * FROM cqrs_explain('rb');
+
+-- nothing may depend on what changes
+CREATE VIEW rb.mine AS SELECT id, qty FROM rb.orders;
+CREATE FUNCTION rb.f(o rb.orders) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE VIEW rb.deep AS SELECT id FROM "rb$2".orders;
+CREATE TABLE rb.refers (id int REFERENCES "rb$2".orders);
+CREATE TABLE rb.customers ();
+SELECT cqrs_start('rb');
+DROP VIEW rb.mine;
+SELECT cqrs_start('rb');
+DROP FUNCTION rb.f;
+SELECT cqrs_start('rb');
+DROP TABLE rb.customers;
+SELECT cqrs_start('rb');
+DROP VIEW rb.deep;
+SELECT cqrs_start('rb');
+DROP TABLE rb.refers;
+SELECT nspname FROM pg_namespace WHERE nspname LIKE 'rb$%' ORDER BY 1;	-- nothing is half created
+SELECT cqrs_start('rb');
+-- and if something has come in between, the old build stays
+CREATE VIEW rb.mine AS SELECT id, qty FROM rb.orders;
+SELECT cqrs_catch_up('rb');
+SELECT * FROM rb.orders ORDER BY id;
+RESET ROLE;
+SELECT build, phase, last_error FROM cqrs.build_progress WHERE projection = 'rb';
+SET ROLE rb_owner;
+DROP VIEW rb.mine;
+SELECT cqrs_catch_up('rb');
+SELECT cqrs_resume('rb');
+SELECT cqrs_catch_up('rb');
+SELECT * FROM rb.orders ORDER BY id;
+SELECT * FROM rb.busy;
+SELECT * FROM rb.customers ORDER BY 1;
+SELECT * FROM about('rb.orders');
+SELECT * FROM rights_on('rb.orders');
+SELECT * FROM rights_on('"rb$3".orders');
+SELECT obj_description('rb.orders'::regclass);
+SELECT cqrs_emit('rb-5', 'RbMade', '{"id": 5, "customer": "c9"}');
+SELECT cqrs_catch_up('rb');
+SELECT * FROM cqrs_check('rb');
+
+-- a column more at the end: the view keeps its identity, and what looks at it
+SELECT oid AS view_oid FROM pg_class WHERE relname = 'orders' AND relnamespace = 'rb'::regnamespace \gset
+CREATE VIEW rb.mine AS SELECT id, pieces FROM rb.orders;
+SELECT cqrs_revise('rb', tables => $$
+	CREATE TABLE orders (customer text, id bigint PRIMARY KEY, pieces numeric, events int NOT NULL DEFAULT 0, more text DEFAULT 'x');
+	CREATE TABLE customers (customer text PRIMARY KEY, orders int);
+$$, keep_previous => '1 hour');
+SELECT cqrs_start('rb');
+SELECT cqrs_catch_up('rb');
+SELECT oid = :view_oid AS same FROM pg_class WHERE relname = 'orders' AND relnamespace = 'rb'::regnamespace;
+SELECT * FROM rb.orders WHERE id = 5;
+SELECT * FROM rb.mine WHERE id = 5;
+SELECT * FROM rb.busy;											-- gone
+-- the previous build is kept, and can be brought back
+RESET ROLE;
+SELECT number, state, keep_until > now() + '59 min' AS kept FROM cqrs.build WHERE projection = 'rb' ORDER BY 1;
+SET ROLE rb_owner;
+SELECT cqrs_emit('rb-5', 'RbAdded', '{"id": 5, "qty": 50}');
+SELECT cqrs_catch_up('rb');
+DROP VIEW rb.mine;
+SELECT cqrs_revert('rb');
+SELECT * FROM rb.orders WHERE id = 5;
+SELECT * FROM rb.busy;
+RESET ROLE;
+SELECT number, state, keep_until > now() + '59 min' AS kept FROM cqrs.build WHERE projection = 'rb' ORDER BY 1;
+SET ROLE rb_owner;
+-- and back again, with events that nobody has applied yet
+SELECT cqrs_emit('rb-5', 'RbAdded', '{"id": 5, "qty": 5}');
+SELECT cqrs_revert('rb');
+SELECT * FROM rb.orders WHERE id = 5;
+SELECT * FROM cqrs_check('rb');
+RESET ROLE;
+UPDATE cqrs.build SET keep_until = now() WHERE projection = 'rb' AND state = 'previous';
+SET ROLE rb_owner;
+SELECT cqrs_revert('rb');
+SELECT cqrs_catch_up('rb');
+SELECT nspname FROM pg_namespace WHERE nspname LIKE 'rb$%' ORDER BY 1;
+
+-- a new rule that fails stops the new build, not the projection
+SELECT cqrs_revise('rb', keep_previous => '0');
+SELECT cqrs_revise('rb');
+SELECT cqrs_on('rb', 'RbAdded', $$ UPDATE orders SET pieces = 1 / ((event.data ->> 'qty')::int - 50) WHERE id = (event.data ->> 'id')::int $$);
+SELECT cqrs_rebuild('rb');
+SELECT cqrs_start('rb');
+SELECT cqrs_cancel_build('rb');
+RESET ROLE;
+UPDATE cqrs.projection SET on_error = 'stop' WHERE name = 'rb';
+SET ROLE rb_owner;
+SELECT cqrs_revise('rb');
+SELECT cqrs_on('rb', 'RbAdded', $$ UPDATE orders SET pieces = 1 / ((event.data ->> 'qty')::int - 50) WHERE id = (event.data ->> 'id')::int $$);
+\set VERBOSITY terse
+SELECT cqrs_start('rb');
+SELECT cqrs_catch_up('rb');
+SELECT cqrs_emit('rb-5', 'RbMade', '{"id": 6, "customer": "c6"}');
+SELECT cqrs_catch_up('rb');
+SELECT count(*) FROM rb.orders;
+RESET ROLE;
+SELECT state, live_build, next_build FROM cqrs.projection_status WHERE projection = 'rb';
+SELECT build, phase, regexp_replace(last_error, '\d+', 'N') AS last_error FROM cqrs.build_progress WHERE projection = 'rb';
+SET ROLE rb_owner;
+SELECT cqrs_cancel_build('rb');
+SELECT cqrs_cancel_build('rb');
+
+-- one that has been stopped is mended by a better rule
+SELECT cqrs_emit('rb-6', 'RbMade', '{"id": 6, "customer": "again"}');
+SELECT cqrs_catch_up('rb');
+SELECT cqrs_revise('rb');
+SELECT cqrs_on('rb', 'RbMade', $$
+	INSERT INTO orders (id, customer, pieces) VALUES ((event.data ->> 'id')::int, event.data ->> 'customer', 0)
+		ON CONFLICT DO NOTHING $$);
+SELECT cqrs_on('rb', 'RbAdded', $$ UPDATE orders SET pieces = pieces + length(event.data ->> 'qty') WHERE id = (event.data ->> 'id')::int $$);
+SELECT cqrs_start('rb');
+SELECT cqrs_catch_up('rb');
+RESET ROLE;
+SELECT state, live_build, next_build FROM cqrs.projection_status WHERE projection = 'rb';
+SET ROLE rb_owner;
+SELECT id, customer, pieces FROM rb.orders ORDER BY id;
+\set VERBOSITY default
+
+-- paused is the whole projection
+SELECT cqrs_rebuild('rb');
+SELECT cqrs_pause('rb');
+SELECT cqrs_catch_up('rb');
+RESET ROLE;
+SELECT phase FROM cqrs.build_progress WHERE projection = 'rb';
+SET ROLE rb_owner;
+SELECT cqrs_resume('rb');
+
+-- all in one transaction, which is rolled back
+BEGIN;
+SELECT cqrs_emit('rb-7', 'RbMade', '{"id": 7, "customer": "c7"}');
+SELECT cqrs_catch_up('rb');
+SELECT customer FROM rb.orders WHERE id = 7;
+SELECT * FROM cqrs_check('rb');
+ROLLBACK;
+SELECT customer FROM rb.orders WHERE id = 7;
+SELECT cqrs_cancel_build('rb');
+
+-- views that are somebody else's
+RESET ROLE;
+ALTER VIEW rb.orders OWNER TO rb_other;
+SET ROLE rb_owner;
+SELECT cqrs_rebuild('rb');
+RESET ROLE;
+GRANT rb_other TO rb_owner;
+SET ROLE rb_owner;
+SELECT cqrs_rebuild('rb');
+SELECT cqrs_catch_up('rb');
+SELECT viewowner FROM pg_views WHERE schemaname = 'rb' AND viewname = 'orders';
+
+-- nobody else's business
+SET ROLE rb_other;
+SELECT cqrs_rebuild('rb');
+RESET ROLE;
+SELECT cqrs_grant('rb_other', 'define');
+SET ROLE rb_other;
+SELECT cqrs_rebuild('rb');
+SELECT cqrs_revise('rb');
+SELECT cqrs_cancel_build('rb');
+SELECT cqrs_revert('rb');
+SELECT * FROM cqrs_check('rb');
+RESET ROLE;
+
+-- arguments
+SELECT cqrs_rebuild(NULL);
+SELECT cqrs_rebuild('no such');
+SELECT cqrs_rebuild('rb', '-1 day');
+SELECT cqrs_revise(NULL);
+SELECT cqrs_revise('no such');
+SELECT cqrs_cancel_build(NULL);
+SELECT cqrs_cancel_build('no such');
+SELECT cqrs_revert(NULL);
+SELECT cqrs_revert('no such');
+SELECT * FROM cqrs_check(NULL);
+SELECT * FROM cqrs_check('no such');
+SELECT cqrs_create_projection('rb_draft', 'rb', 'CREATE TABLE a (id int)', keep_previous => '-1 s');
+SELECT cqrs_create_projection('rb_draft', 'rb', 'CREATE TABLE a (id int)', keep_previous => NULL);
+SELECT cqrs_create_projection('rb_draft', 'rb', 'CREATE TABLE a (id int)');
+SELECT cqrs_rebuild('rb_draft');
+SELECT cqrs_check('rb_draft');
+SELECT cqrs_cancel_build('rb_draft');
+SELECT cqrs_revert('rb_draft');
+SELECT cqrs_revise('rb_draft');
+SELECT cqrs_revise('rb_draft', 'CREATE TABLE b (id int)');
+SELECT cqrs_start('rb_draft');
+SELECT * FROM rb.b;
+SELECT cqrs_drop_projection('rb_draft');
+
+-- inline: the model is current at each moment, and so is the next one when it comes
+SELECT cqrs_create_projection('rb_inline', 'rb', 'CREATE TABLE inl (id int PRIMARY KEY, n int)', mode => 'inline', keep_previous => '1 hour');
+SELECT cqrs_on('rb_inline', 'RbMade', $$ INSERT INTO inl VALUES ((event.data ->> 'id')::int, 1) ON CONFLICT (id) DO UPDATE SET n = inl.n + 1 $$);
+SELECT cqrs_start('rb_inline');
+SELECT * FROM cqrs_check('rb_inline');
+SELECT cqrs_revise('rb_inline');
+SELECT cqrs_on('rb_inline', 'RbMade', $$ INSERT INTO inl VALUES ((event.data ->> 'id')::int, 100) ON CONFLICT (id) DO UPDATE SET n = inl.n + 100 $$);
+SELECT cqrs_start('rb_inline');
+SELECT cqrs_emit('rb-8', 'RbMade', '{"id": 8, "customer": "c8"}');
+SELECT * FROM rb.inl ORDER BY id;
+BEGIN;
+SELECT cqrs_emit('rb-9', 'RbMade', '{"id": 9, "customer": "c9"}');
+SELECT cqrs_catch_up('rb_inline') > 0 AS applied;
+SELECT * FROM rb.inl ORDER BY id;
+SELECT cqrs_emit('rb-10', 'RbMade', '{"id": 10, "customer": "c10"}');
+SELECT * FROM rb.inl WHERE id >= 9 ORDER BY id;
+COMMIT;
+SELECT cqrs_emit('rb-10', 'RbMade', '{"id": 10, "customer": "c10"}');
+SELECT * FROM rb.inl WHERE id >= 9 ORDER BY id;
+SELECT * FROM cqrs_check('rb_inline');
+SELECT cqrs_revert('rb_inline');
+SELECT * FROM rb.inl ORDER BY id;
+SELECT cqrs_emit('rb-10', 'RbMade', '{"id": 10, "customer": "c10"}');
+SELECT * FROM rb.inl WHERE id = 10;
+SELECT * FROM cqrs_check('rb_inline');
+-- one that cannot take every event does not get there
+SELECT cqrs_revise('rb_inline');
+SELECT cqrs_on('rb_inline', 'RbMade', $$ INSERT INTO inl VALUES ((event.data ->> 'id')::int, 1 / ((event.data ->> 'id')::int - 9)) $$);
+SELECT cqrs_start('rb_inline');
+SELECT cqrs_catch_up('rb_inline') > 0 AS applied;
+SELECT build, phase, last_error FROM cqrs.build_progress WHERE projection = 'rb_inline';
+SELECT cqrs_emit('rb-10', 'RbMade', '{"id": 10, "customer": "c10"}');
+SELECT * FROM rb.inl WHERE id = 10;
+
+-- a unique index decides about rows, so it is there from the start; and with it rules
+-- are statements, which may look for rows by any index
+SELECT cqrs_create_projection('rb_unique', 'rb', 'CREATE TABLE u (id int PRIMARY KEY, c text UNIQUE, n int); CREATE INDEX u_n ON u (n)');
+SELECT cqrs_on('rb_unique', 'RbMade', $$ INSERT INTO u VALUES ((event.data ->> 'id')::int, event.stream, 1) ON CONFLICT DO NOTHING $$);
+SELECT cqrs_start('rb_unique');
+SELECT cqrs_catch_up('rb_unique') > 0 AS applied;
+SELECT cqrs_rebuild('rb_unique');
+SELECT indexname FROM pg_indexes WHERE schemaname = 'rb_unique$2' ORDER BY 1;
+SELECT cqrs_catch_up('rb_unique') > 0 AS applied;
+SELECT live_build FROM cqrs.projection_status WHERE projection = 'rb_unique';
+SELECT cqrs_drop_projection('rb_unique');
+
+-- a schema that we know nothing of is left alone
+SELECT cqrs_drop_projection('rb_inline');
+CREATE SCHEMA "rb_inline$1";
+SELECT cqrs_create_projection('rb_inline', 'rb', 'CREATE TABLE inl (id int PRIMARY KEY, n int)');
+SELECT cqrs_start('rb_inline');
+SELECT live_build FROM cqrs.projection_status WHERE projection = 'rb_inline';
+SELECT cqrs_drop_projection('rb_inline');
+DROP SCHEMA "rb_inline$1";
+SELECT cqrs_drop_projection('rb');
+SELECT nspname FROM pg_namespace WHERE nspname LIKE 'rb%$%';
+SELECT name FROM cqrs.cursor WHERE name LIKE 'rb%';
+SELECT count(*) FROM cqrs.build WHERE projection LIKE 'rb%';
+DROP SCHEMA rb CASCADE;
+SELECT cqrs_revoke('rb_owner', 'define'), cqrs_revoke('rb_owner', 'emit'), cqrs_revoke('rb_other', 'define');
+DROP FUNCTION public.rights_on, public.about;
+DROP ROLE rb_owner, rb_reader, rb_other;
