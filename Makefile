@@ -113,6 +113,7 @@ OBJS = \
 	src/worker/processed.o \
 	src/worker/scan.o \
 	src/worker/status_sql.o \
+	src/worker/task.o \
 	src/worker/utility.o \
 	src/worker/wait.o \
 	src/worker/wakeup.o \
