@@ -49,7 +49,6 @@ OBJS = \
 	src/event/stream.o \
 	src/event/token.o \
 	src/command/digest.o \
-	src/command/emission.o \
 	src/command/frame.o \
 	src/command/ledger.o \
 	src/command/registry.o \
@@ -114,6 +113,7 @@ OBJS = \
 	src/worker/processed.o \
 	src/worker/scan.o \
 	src/worker/status_sql.o \
+	src/worker/task.o \
 	src/worker/utility.o \
 	src/worker/wait.o \
 	src/worker/wakeup.o \

@@ -134,6 +134,23 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"DELETE FROM cqrs.cursor WHERE name OPERATOR(pg_catalog.=) $1",
 		SPI_OK_DELETE, 1, {TEXTOID}
 	},
+	[CQRS_PLAN_DELETE_LEDGER] = {
+		/* a few rows of each command are enough to remember which events it appends */
+		"WITH gone AS (DELETE FROM cqrs.ledger WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+		"SELECT old.ctid FROM cqrs.ledger old WHERE old.ctid OPERATOR(pg_catalog.>=) $1 "
+		"AND old.ctid OPERATOR(pg_catalog.<) $2 AND old.received_at OPERATOR(pg_catalog.<) $3 "
+		"LIMIT $4 FOR UPDATE SKIP LOCKED)) RETURNING command, command_id, token"
+		"), sample AS ("
+		"SELECT g.command, g.command_id, pg_catalog.split_part(g.token, '-', 3)::pg_catalog.xid8 AS xid, "
+		"pg_catalog.row_number() OVER (PARTITION BY g.command) AS number FROM gone g WHERE g.token IS NOT NULL"
+		"), remembered AS ("
+		"INSERT INTO cqrs.emission (command, event_type) SELECT DISTINCT s.command, e.type FROM sample s "
+		"CROSS JOIN LATERAL (SELECT n.type FROM cqrs.event n WHERE n.xid OPERATOR(pg_catalog.=) s.xid "
+		"AND n.command_id OPERATOR(pg_catalog.=) s.command_id) e "
+		"WHERE s.number OPERATOR(pg_catalog.<=) 20 ON CONFLICT DO NOTHING"
+		") SELECT pg_catalog.count(*) FROM gone",
+		SPI_OK_SELECT, 4, {TIDOID, TIDOID, TIMESTAMPTZOID, INT8OID}
+	},
 	[CQRS_PLAN_DELETE_PARKED] = {
 		"DELETE FROM cqrs.parked_event WHERE projection OPERATOR(pg_catalog.=) $1 "
 		"AND ($2 IS NULL OR build OPERATOR(pg_catalog.=) $2) "
@@ -310,19 +327,6 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"WHERE projection OPERATOR(pg_catalog.=) $1 AND build OPERATOR(pg_catalog.=) $2 "
 		"AND $3 OPERATOR(pg_catalog.=) ANY (event_types)",
 		SPI_OK_UPDATE, 3, {TEXTOID, INT4OID, TEXTOID}
-	},
-	[CQRS_PLAN_REMEMBER_EMISSIONS] = {
-		/* a few rows of each command are enough to remember which events it appends */
-		"WITH gone AS (SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) "
-		"AS u (command, command_id, token)"
-		"), sample AS ("
-		"SELECT g.command, g.command_id, pg_catalog.split_part(g.token, '-', 3)::pg_catalog.xid8 AS xid, "
-		"pg_catalog.row_number() OVER (PARTITION BY g.command) AS number FROM gone g"
-		") INSERT INTO cqrs.emission (command, event_type) SELECT DISTINCT s.command, e.type FROM sample s "
-		"CROSS JOIN LATERAL (SELECT n.type FROM cqrs.event n WHERE n.xid OPERATOR(pg_catalog.=) s.xid "
-		"AND n.command_id OPERATOR(pg_catalog.=) s.command_id) e "
-		"WHERE s.number OPERATOR(pg_catalog.<=) 20 ON CONFLICT DO NOTHING",
-		SPI_OK_INSERT, 3, {TEXTARRAYOID, UUIDARRAYOID, TEXTARRAYOID}
 	},
 	[CQRS_PLAN_SCHEMA_OBJECTS] = {
 		"SELECT d.classid, d.objid FROM pg_catalog.pg_depend d "

@@ -31,12 +31,12 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/heapam.h"
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
@@ -48,8 +48,8 @@
 #include "base/compat.h"
 #include "base/errcodes.h"
 #include "base/guc.h"
+#include "base/plans.h"
 #include "base/table.h"
-#include "command/emission.h"
 #include "command/ledger.h"
 
 /* columns of cqrs.ledger */
@@ -83,9 +83,6 @@ static bool check_same(const CqrsLedgerRow *row, TupleTableSlot *slot, CqrsOutco
 static void read_outcome(const CqrsLedgerRow *row, TupleTableSlot *slot, CqrsOutcome *outcome);
 static char *get_text(TupleTableSlot *slot, int column);
 static void refuse_delete_triggers(Relation rel);
-static void note_emission(CqrsEmissions *emissions, TupleTableSlot *slot);
-static bool is_older(TupleTableSlot *slot, TimestampTz limit);
-static bool delete_row(Relation rel, ItemPointer tid);
 
 /*
  * Claims the id of a command that is about to run.  True when it is ours: then
@@ -160,57 +157,39 @@ cqrs_ledger_prune(BlockNumber *block, BlockNumber max_blocks, int64 max_rows)
 	Relation	rel = cqrs_table_open("ledger", RowExclusiveLock);
 	BlockNumber n_blocks = RelationGetNumberOfBlocks(rel);
 	BlockNumber end = Min((uint64) *block + max_blocks, n_blocks);
-	TupleTableSlot *slot;
-	TableScanDesc scan;
-	TimestampTz limit;
-	CqrsEmissions emissions = {0};
-	int64		removed = 0;
+	ItemPointerData from;
+	ItemPointerData to;
+	Datum		values[4];
+	bool		isnull;
+	int64		removed;
 
 	refuse_delete_triggers(rel);
+	table_close(rel, NoLock);
 	if (cqrs_ledger_retention < 0 || *block >= end)
 	{
 		*block = 0;
-		table_close(rel, NoLock);
 		return 0;
 	}
 
-	limit = GetCurrentTimestamp() - (int64) cqrs_ledger_retention * USECS_PER_MINUTE;
-	slot = table_slot_create(rel, NULL);
-	scan = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true, false);
-	heap_setscanlimits(scan, *block, end - *block);
-	while (removed < max_rows && table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		CHECK_FOR_INTERRUPTS();
-		*block = ItemPointerGetBlockNumber(&slot->tts_tid);
-		if (!is_older(slot, limit))
-			continue;
-		note_emission(&emissions, slot);
-		if (delete_row(rel, &slot->tts_tid))
-			removed++;
-	}
+	ItemPointerSet(&from, *block, 0);
+	ItemPointerSet(&to, end, 0);
+	values[0] = PointerGetDatum(&from);
+	values[1] = PointerGetDatum(&to);
+	values[2] = TimestampTzGetDatum(GetCurrentTimestamp() -
+									(int64) cqrs_ledger_retention * USECS_PER_MINUTE);
+	values[3] = Int64GetDatum(max_rows);
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_DELETE_LEDGER, values, NULL);
+	removed = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+
 	if (removed < max_rows)
 		*block = end < n_blocks ? end : 0;
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	table_close(rel, NoLock);
-	cqrs_emissions_remember(&emissions);
 	return removed;
 }
 
-static void
-note_emission(CqrsEmissions *emissions, TupleTableSlot *slot)
-{
-	bool		no_events;
-	Datum		token = slot_getattr(slot, COL_TOKEN, &no_events);
-	bool		isnull;
-
-	if (!no_events)
-		cqrs_emissions_add(emissions, slot_getattr(slot, COL_COMMAND, &isnull),
-						   slot_getattr(slot, COL_COMMAND_ID, &isnull), token);
-}
-
 /*
- * Triggers do not fire for rows that are removed here.
+ * The scanner is a superuser and runs no code of others.
  */
 static void
 refuse_delete_triggers(Relation rel)
@@ -225,23 +204,6 @@ refuse_delete_triggers(Relation rel)
 				 errmsg("table \"cqrs.%s\" cannot have triggers on DELETE",
 						RelationGetRelationName(rel)),
 				 errhint("Copy rows elsewhere before they are older than \"cqrs.ledger_retention\".")));
-}
-
-static bool
-is_older(TupleTableSlot *slot, TimestampTz limit)
-{
-	bool		isnull;
-
-	return DatumGetTimestampTz(slot_getattr(slot, COL_RECEIVED_AT, &isnull)) < limit;
-}
-
-static bool
-delete_row(Relation rel, ItemPointer tid)
-{
-	TM_FailureData failure;
-
-	return table_tuple_delete(rel, tid, GetCurrentCommandId(true), GetActiveSnapshot(),
-							  InvalidSnapshot, false, &failure, false) == TM_Ok;
 }
 
 static void
