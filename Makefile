@@ -112,6 +112,7 @@ OBJS = \
 	src/worker/process.o \
 	src/worker/processed.o \
 	src/worker/scan.o \
+	src/worker/settled.o \
 	src/worker/status_sql.o \
 	src/worker/task.o \
 	src/worker/utility.o \

@@ -71,6 +71,13 @@ cqrs_primary_key(Relation rel)
 #endif
 }
 
+/* 16 gave the function another name. */
+#if PG_VERSION_NUM >= 160000
+#define cqrs_local_backend(index) pgstat_get_local_beentry_by_index(index)
+#else
+#define cqrs_local_backend(index) pgstat_fetch_stat_local_beentry(index)
+#endif
+
 /* 17 numbers processes instead of backends. */
 #if PG_VERSION_NUM >= 170000
 #define CQRS_VXID_BACKEND(vxid) ((vxid).procNumber)
@@ -78,11 +85,19 @@ cqrs_primary_key(Relation rel)
 #define CQRS_VXID_BACKEND(vxid) ((vxid).backendId)
 #endif
 
-/* 16 made "which indexes to update" an enum and 15 had a bool. */
+/* Which indexes need an entry for a new version of a row? */
+typedef enum CqrsUpdateIndexes
+{
+	CQRS_UPDATE_NONE,
+	CQRS_UPDATE_SUMMARIZING,	/* those of block ranges: they do not know of rows */
+	CQRS_UPDATE_ALL
+} CqrsUpdateIndexes;
+
+/* 16 made the answer an enum and 15 had a bool. */
 static inline TM_Result
 cqrs_table_tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot,
 						CommandId cid, Snapshot snapshot, TM_FailureData *tmfd,
-						LockTupleMode *lockmode, bool *update_indexes)
+						LockTupleMode *lockmode, CqrsUpdateIndexes *update_indexes)
 {
 #if PG_VERSION_NUM >= 160000
 	TU_UpdateIndexes which;
@@ -90,15 +105,31 @@ cqrs_table_tuple_update(Relation rel, ItemPointer tid, TupleTableSlot *slot,
 
 	result = table_tuple_update(rel, tid, slot, cid, snapshot, InvalidSnapshot,
 								true, tmfd, lockmode, &which);
-	*update_indexes = (which != TU_None);
+	*update_indexes = which == TU_None ? CQRS_UPDATE_NONE :
+		which == TU_Summarizing ? CQRS_UPDATE_SUMMARIZING : CQRS_UPDATE_ALL;
 	return result;
 #else
-	return table_tuple_update(rel, tid, slot, cid, snapshot, InvalidSnapshot,
-							  true, tmfd, lockmode, update_indexes);
+	bool		all;
+	TM_Result	result;
+
+	result = table_tuple_update(rel, tid, slot, cid, snapshot, InvalidSnapshot,
+								true, tmfd, lockmode, &all);
+	*update_indexes = all ? CQRS_UPDATE_ALL : CQRS_UPDATE_NONE;
+	return result;
 #endif
 }
 
-/* 16 added onlySummarizing; we never have only summarizing indexes. */
+static inline bool
+cqrs_index_is_summarizing(const IndexInfo *info)
+{
+#if PG_VERSION_NUM >= 160000
+	return info->ii_Summarizing;
+#else
+	return false;
+#endif
+}
+
+/* 16 added onlySummarizing; our own tables have no such indexes. */
 static inline List *
 cqrs_exec_insert_index_tuples(ResultRelInfo *rri, TupleTableSlot *slot, EState *estate,
 							  bool update, bool no_dup_err, bool *spec_conflict,

@@ -162,7 +162,7 @@ cqrs_row_update(CqrsTable *table, ItemPointer tid)
 {
 	TM_FailureData failure;
 	LockTupleMode lockmode;
-	bool		update_indexes;
+	CqrsUpdateIndexes update_indexes;
 	TM_Result	result;
 
 	ExecStoreVirtualTuple(table->slot);
@@ -182,7 +182,7 @@ cqrs_row_update(CqrsTable *table, ItemPointer tid)
 		elog(ERROR, "unexpected result of updating a row of \"%s\": %d",
 			 RelationGetRelationName(table->rel), (int) result);
 
-	if (update_indexes)
+	if (update_indexes != CQRS_UPDATE_NONE)
 		list_free(cqrs_exec_insert_index_tuples(table->rri, table->slot, table->estate,
 												false, false, NULL, NIL));
 	ResetPerTupleExprContext(table->estate);

@@ -21,10 +21,12 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/index.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/rel.h"
@@ -38,6 +40,7 @@
 
 static void put_row(TupleTableSlot *slot, CqrsFoldTable *table, CqrsFoldRow *row);
 static void update_row(CqrsFoldTable *table, CqrsFoldRow *row);
+static void insert_index_entries(CqrsFoldOpen *open, CqrsUpdateIndexes which);
 static void delete_row(CqrsFoldTable *table, CqrsFoldRow *row);
 static void insert_rows(CqrsFoldTable *table);
 static void insert_chunk(CqrsFoldTable *table, TupleTableSlot **slots, int n);
@@ -167,7 +170,7 @@ update_row(CqrsFoldTable *table, CqrsFoldRow *row)
 	CqrsFoldOpen *open = table->open;
 	TM_FailureData failure;
 	LockTupleMode lockmode;
-	bool		update_indexes;
+	CqrsUpdateIndexes update_indexes;
 
 	if (!open->wrote)
 		CheckCmdReplicaIdentity(open->rel, CMD_UPDATE);
@@ -178,12 +181,34 @@ update_row(CqrsFoldTable *table, CqrsFoldRow *row)
 										 &failure, &lockmode, &update_indexes));
 	open->wrote = true;
 	cqrs_fold_place_remember(table, row, &open->slot->tts_tid);
-	if (update_indexes)
+	if (update_indexes != CQRS_UPDATE_NONE)
+		insert_index_entries(open, update_indexes);
+}
+
+/*
+ * For a new version of a row that has been there, with the same key: nobody else
+ * can have it, so that is not looked for, however many dead versions there are
+ * that somebody's snapshot keeps.  Other indexes are not unique (fold_target.c).
+ */
+static void
+insert_index_entries(CqrsFoldOpen *open, CqrsUpdateIndexes which)
+{
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
+
+	for (int i = 0; i < open->rri->ri_NumIndices; i++)
 	{
-		list_free(cqrs_exec_insert_index_tuples(open->rri, open->slot, open->estate,
-												true, false, NULL, NIL));
-		ResetPerTupleExprContext(open->estate);
+		IndexInfo  *info = open->rri->ri_IndexRelationInfo[i];
+		Relation	index = open->rri->ri_IndexRelationDescs[i];
+
+		if (!info->ii_ReadyForInserts ||
+			(which == CQRS_UPDATE_SUMMARIZING && !cqrs_index_is_summarizing(info)))
+			continue;
+		FormIndexDatum(info, open->slot, open->estate, values, isnull);
+		(void) index_insert(index, values, isnull, &open->slot->tts_tid, open->rel,
+							UNIQUE_CHECK_NO, index == open->index, info);
 	}
+	ResetPerTupleExprContext(open->estate);
 }
 
 static void

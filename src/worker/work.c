@@ -31,7 +31,6 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/procarray.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -43,13 +42,13 @@
 #include "base/extension.h"
 #include "base/guc.h"
 #include "base/stop_point.h"
-#include "event/incarnation.h"
 #include "event/recent.h"
 #include "projection/apply.h"
 #include "projection/registry.h"
 #include "projection/upkeep.h"
 #include "worker/backoff.h"
 #include "worker/process.h"
+#include "worker/settled.h"
 #include "worker/wakeup.h"
 
 extern PGDLLEXPORT void cqrs_worker_main(Datum main_arg);
@@ -83,7 +82,6 @@ static Worker worker;
 static void serve(int task);
 static bool apply_one_batch(int task);
 static CqrsUpkeep apply_in_transaction(const CqrsBoardTask *entry);
-static bool is_settled(void);
 static void record_error(int task, uint32 definition);
 static bool choose(int *task, TimestampTz *next_retry);
 static bool comes_before(const CqrsBoardTask *a, const CqrsBoardTask *b);
@@ -232,7 +230,7 @@ apply_in_transaction(const CqrsBoardTask *entry)
 	if (cqrs_extension_state(NULL) == CQRS_EXTENSION_READY)
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
-		if (!is_settled())
+		if (!cqrs_database_is_settled())
 		{
 			result.result.status = CQRS_APPLY_CAUGHT_UP;
 			result.not_before = result.due = TimestampTzPlusMilliseconds(cqrs_clock(), UNSETTLED_MS);
@@ -251,21 +249,6 @@ apply_in_transaction(const CqrsBoardTask *entry)
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return result;
-}
-
-/*
- * A database whose log came from elsewhere may be in the middle of a restore:
- * tables without indexes, rights that have not been granted yet.  So events are
- * applied when something has been appended here, or when nobody is connected.
- */
-static bool
-is_settled(void)
-{
-	static bool settled = false;
-
-	if (!settled)
-		settled = cqrs_incarnation_is_settled(GetActiveSnapshot());
-	return settled || CountDBConnections(MyDatabaseId) == 0;
 }
 
 /*

@@ -74,6 +74,12 @@ is($session->query_safe('SELECT cqrs_wait()'), 't', 'or when somebody appends');
 caught_up_ok($node, 'r2', $_, "... $_ is as it should be") for qw(p q);
 $session->quit;
 
+# Or when nobody writes for a while: who is connected only reads
+$session = restore_in_steps('r3');
+$session->query_safe(q{BEGIN; SELECT 1});
+caught_up_ok($node, 'r3', $_, "$_: applied when nobody writes") for qw(p q);
+$session->quit;
+
 # All at once, while workers look all the time
 $node->append_conf('postgresql.conf', 'cqrs.poll_interval = 10ms');
 $node->reload;

@@ -505,6 +505,9 @@ sub reset_clock
 	}
 	$chaos->{clock} = 0;
 	$chaos->set_faults(0, 0, 0);
+
+	# whoever sleeps until a time by this clock would not wake up for years
+	$chaos->try_sql('postgres', "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'PgSleep'", 10);
 	return;
 }
 
