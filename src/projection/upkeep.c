@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/compat.h"
+#include "base/stop_point.h"
 #include "event/cursor.h"
 #include "projection/attempt.h"
 #include "projection/build.h"
@@ -139,6 +140,7 @@ next_step(Step *step)
 				cqrs_build_complete(row->projection, row->number, step->with_own,
 									&step->done.result);
 				step->done.result.status = CQRS_APPLY_MORE;
+				CQRS_STOP_POINT("build-completed");
 			}
 			else
 				follow(step);
@@ -196,6 +198,7 @@ create_indexes(void *arg)
 	}
 	cqrs_build_row_write(row);
 	step->done.result.status = CQRS_APPLY_MORE;
+	CQRS_STOP_POINT("build-indexed");
 }
 
 /*
@@ -240,6 +243,7 @@ swap(void *arg)
 
 	cqrs_build_swap(step->row->projection, step->row->number, CQRS_BUILD_FOLLOWING,
 					step->with_own, &step->done.result);
+	CQRS_STOP_POINT("build-swapped");
 }
 
 /*
@@ -317,6 +321,7 @@ drop(void *arg)
 	cqrs_tables_drop(step->projection, row->number);
 	cqrs_cursor_drop(cqrs_build_name(row->projection, row->number));
 	cqrs_build_row_delete(row->projection, row->number);
+	CQRS_STOP_POINT("build-dropped");
 }
 
 /*

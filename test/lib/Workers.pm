@@ -8,8 +8,10 @@ use Exporter 'import';
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes 'sleep';
 
-our @EXPORT = qw(new_node create_database define_projection emit caught_up_ok projection_ok eventually workers);
+our @EXPORT = qw(new_node create_database define_projection emit caught_up_ok projection_ok eventually workers
+	stop_at stopped_at strike);
 
 # Liveness bound of everything below, in seconds: generous, as machines are busy.
 $ENV{PG_TEST_TIMEOUT_DEFAULT} ||= 40;
@@ -83,6 +85,51 @@ sub projection_ok
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return is($node->safe_psql($database,
 			difference($projection) . '; SELECT count(*) FROM cqrs.parked_event'), "0\n0", $name);
+}
+
+# The next process that comes to this place stops there (see src/README.md).
+sub stop_at
+{
+	my ($node, $point) = @_;
+	$node->safe_psql('d', "SELECT cqrs_test.stop_at('$point')");
+	return;
+}
+
+# The process that was stopped, when there is one
+sub stopped_at
+{
+	my ($node, $point) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	eventually($node, 'd', "SELECT cqrs_test.stopped_at('$point') IS NOT NULL", 't', "a process is stopped at $point");
+	return $node->safe_psql('d', "SELECT cqrs_test.stopped_at('$point')");
+}
+
+sub gone_ok
+{
+	my ($pid, $name) = @_;
+	my $gone = 0;
+	for (1 .. 200) { last if $gone = !kill(0, $pid); sleep 0.1; }
+	return ok($gone, $name);
+}
+
+# Kills the process, another one, or the postmaster, and waits for the server.
+sub strike
+{
+	my ($node, $victim, $pid) = @_;
+	if ($victim eq 'postmaster')
+	{
+		$node->kill9;
+		gone_ok($pid, '... who does not survive the postmaster');
+		$node->start;
+		return;
+	}
+	my $bystander = $node->background_psql('d', on_error_stop => 0);
+	my $other = $bystander->query_safe('SELECT pg_backend_pid()');
+	kill 'KILL', $victim eq 'itself' ? $pid : $other;
+	gone_ok($pid, '... and ends');
+	eventually($node, 'postgres', 'SELECT 1', '1', 'the server is up again');
+	eval { $bystander->quit };
+	return;
 }
 
 sub difference

@@ -8,7 +8,6 @@ use lib "$FindBin::RealBin/../lib";
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes 'sleep';
 use Workers;
 
 my $node = new_node('main', "shared_preload_libraries = 'cqrs, cqrs_test'\nrestart_after_crash = on\ncqrs.retry_min = 10ms\n");
@@ -22,61 +21,23 @@ caught_up_ok($node, 'd', $_, "a worker serves $_") for qw(p q);
 
 my $append = q{SELECT cqrs_append('s' || i % 50, array_fill('T'::text, '{10}'), array_fill('{}'::jsonb, '{10}')) FROM generate_series(1, 100) i};
 
-sub stop_at { $node->safe_psql('d', "SELECT cqrs_test.stop_at('$_[0]')"); return; }
-
-# The process that was stopped, when there is one
-sub stopped_at
-{
-	my ($point) = @_;
-	eventually($node, 'd', "SELECT cqrs_test.stopped_at('$point') IS NOT NULL", 't', "a process is stopped at $point");
-	return $node->safe_psql('d', "SELECT cqrs_test.stopped_at('$point')");
-}
-
-sub gone_ok
-{
-	my ($pid, $name) = @_;
-	my $gone = 0;
-	for (1 .. 200) { last if $gone = !kill(0, $pid); sleep 0.1; }
-	return ok($gone, $name);
-}
-
-# Kills the process, another one, or the postmaster, and waits for the server.
-sub strike
-{
-	my ($victim, $pid) = @_;
-	if ($victim eq 'postmaster')
-	{
-		$node->kill9;
-		gone_ok($pid, '... who does not survive the postmaster');
-		$node->start;
-		return;
-	}
-	my $bystander = $node->background_psql('d', on_error_stop => 0);
-	my $other = $bystander->query_safe('SELECT pg_backend_pid()');
-	kill 'KILL', $victim eq 'itself' ? $pid : $other;
-	gone_ok($pid, '... and ends');
-	eventually($node, 'postgres', 'SELECT 1', '1', 'the server is up again');
-	eval { $bystander->quit };
-	return;
-}
-
 # Workers
 foreach my $point (qw(batch-read batch-applied batch-saved worker-commits worker-committed))
 {
 	foreach my $victim (qw(itself other postmaster))
 	{
-		stop_at($point);
+		stop_at($node, $point);
 		$node->safe_psql('d', $append);
-		my $pid = stopped_at($point);
+		my $pid = stopped_at($node, $point);
 		is($node->safe_psql('d', "SELECT backend_type FROM pg_stat_activity WHERE pid = $pid"), 'cqrs worker', '... a worker');
-		strike($victim, $pid);
+		strike($node, $victim, $pid);
 		caught_up_ok($node, 'd', $_, "killed at $point ($victim): $_ went on") for qw(p q);
 	}
 	foreach my $function (qw(pg_terminate_backend pg_cancel_backend))
 	{
-		stop_at($point);
+		stop_at($node, $point);
 		$node->safe_psql('d', $append);
-		my $pid = stopped_at($point);
+		my $pid = stopped_at($node, $point);
 		$node->safe_psql('d', "SELECT $function($pid)");
 		$node->safe_psql('d', "SELECT cqrs_test.go_on('$point')") if $point eq 'worker-committed';
 		caught_up_ok($node, 'd', $_, "$function at $point: $_ went on") for qw(p q);
@@ -87,18 +48,18 @@ foreach my $point (qw(batch-read batch-applied batch-saved worker-commits worker
 # Launcher and scanner
 foreach my $victim (qw(itself postmaster))
 {
-	stop_at('launcher-assigns');
+	stop_at($node, 'launcher-assigns');
 	$node->safe_psql('d', q{SELECT cqrs_pause('q'); SELECT cqrs_resume('q')});
-	my $pid = stopped_at('launcher-assigns');
+	my $pid = stopped_at($node, 'launcher-assigns');
 	$node->safe_psql('d', $append);
-	strike($victim, $pid);
+	strike($node, $victim, $pid);
 	caught_up_ok($node, 'd', $_, "launcher killed ($victim): $_ went on") for qw(p q);
 
-	stop_at('scanner-listed');
+	stop_at($node, 'scanner-listed');
 	$node->safe_psql('d', q{SELECT cqrs_pause('q'); SELECT cqrs_resume('q')});
-	$pid = stopped_at('scanner-listed');
+	$pid = stopped_at($node, 'scanner-listed');
 	$node->safe_psql('d', $append);
-	strike($victim, $pid);
+	strike($node, $victim, $pid);
 	caught_up_ok($node, 'd', $_, "scanner killed ($victim): $_ went on") for qw(p q);
 }
 
@@ -109,11 +70,11 @@ foreach my $point (qw(events-appended session-committed))
 	foreach my $victim (qw(itself other postmaster))
 	{
 		my $stream = 'appended' . ++$number;
-		stop_at($point);
+		stop_at($node, $point);
 		my $session = $node->background_psql('d', on_error_stop => 0);
 		$session->query_until(qr/go/, "\\echo go\nSELECT cqrs_emit('$stream', 'T');\n");
-		my $pid = stopped_at($point);
-		strike($victim, $pid);
+		my $pid = stopped_at($node, $point);
+		strike($node, $victim, $pid);
 		eval { $session->quit };
 		is($node->safe_psql('d', "SELECT count(*) FROM cqrs.event WHERE stream = '$stream'"),
 			$point eq 'events-appended' ? '0' : '1', "killed at $point ($victim): the event is there if it was committed");
