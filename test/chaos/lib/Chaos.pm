@@ -39,6 +39,8 @@ sub new
 		wal_keep_size = 4GB
 		max_worker_processes = 16
 		cqrs.max_workers = 4
+		# the clock goes back by years: commands of that time would be old ones afterwards
+		cqrs.ledger_retention = -1
 		cqrs.poll_interval = 1h
 		cqrs.retry_min = 10ms
 		cqrs.retry_max = 1s
