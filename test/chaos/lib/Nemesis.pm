@@ -48,7 +48,8 @@ my %FAULTS = (
 	pause => [ 3, \&pause_projection ],
 	settings => [ 3, \&change_settings ],
 	disk_full => [ 3, \&fill_disk ],
-	clock => [ 4, \&shift_clock ],
+	# PostgreSQL itself does not always recover from it, so not in each run of the tests
+	clock => [ $ENV{CQRS_CHAOS_SECONDS} || $ENV{CQRS_CHAOS_FAULTS} ? 4 : 0, \&shift_clock ],
 	extension => [ 2, \&come_and_go ],
 	copy_other => [ 2, \&copy_other ],
 	copy => [ 1, \&copy_database ],
