@@ -67,8 +67,8 @@ caught_up_ok($node, 'd0', 'p', 'and all goes on');
 
 # max_worker_processes exhausted: launcher, logical replication launcher, and one
 $node->append_conf('postgresql.conf', "cqrs.max_workers = 4\nmax_worker_processes = 3");
-$node->restart;
 my $offset = -s $node->logfile;
+$node->restart;
 emit($node, "d$_", 'scarce') for 0 .. 5;
 caught_up_ok($node, "d$_", 'p', "with one process for all: d$_") for 0 .. 5;
 my @warnings = slurp_file($node->logfile, $offset) =~ /(out of background worker slots)/g;
