@@ -50,6 +50,25 @@ cqrs_plan_execute(CqrsPlanId id, Datum *values, const bool *nulls)
 }
 
 /*
+ * What a statement gives in its first column: strings, in the current memory
+ * context.
+ */
+List *
+cqrs_plan_strings(CqrsPlanId id, Datum *values)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *result = NIL;
+
+	SPI_connect();
+	cqrs_plan_execute(id, values, NULL);
+	MemoryContextSwitchTo(caller);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		result = lappend(result, SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1));
+	SPI_finish();
+	return result;
+}
+
+/*
  * Prepares a statement that was put together at run time, out of qualified and
  * quoted names.  It runs as whoever executes it.  The caller frees the plan.
  */

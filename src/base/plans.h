@@ -13,6 +13,8 @@
 #ifndef CQRS_PLANS_H
 #define CQRS_PLANS_H
 
+#include "nodes/pg_list.h"
+
 typedef enum CqrsPlanId
 {
 	CQRS_PLAN_BUILD_INDEXES,
@@ -63,6 +65,7 @@ struct _SPI_plan;
 
 extern struct _SPI_plan *cqrs_plan_generated(const char *sql, int nargs, Oid *argtypes);
 extern uint64 cqrs_plan_execute(CqrsPlanId id, Datum *values, const bool *nulls);
+extern List *cqrs_plan_strings(CqrsPlanId id, Datum *values);
 extern void cqrs_plan_run(const char *sql);
 extern void cqrs_plan_read(const char *sql, void (*receive) (void *arg), void *arg);
 

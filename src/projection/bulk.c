@@ -87,20 +87,14 @@ cqrs_bulk_create(const CqrsBuild *build, const char *statement)
 void
 cqrs_bulk_analyze(const CqrsBuild *build)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	Datum		value = ObjectIdGetDatum(build->schema);
 	StringInfoData statement;
+	ListCell   *lc;
 
 	initStringInfo(&statement);
-	SPI_connect();
-	cqrs_plan_execute(CQRS_PLAN_BUILD_TABLES, &value, NULL);
-	MemoryContextSwitchTo(caller);
-	for (uint64 row = 0; row < SPI_processed; row++)
-		appendStringInfo(&statement, "%s%s", row == 0 ? "ANALYZE " : ", ",
-						 quote_qualified_identifier(build->name,
-													SPI_getvalue(SPI_tuptable->vals[row],
-																 SPI_tuptable->tupdesc, 1)));
-	SPI_finish();
+	foreach(lc, cqrs_plan_strings(CQRS_PLAN_BUILD_TABLES, &value))
+		appendStringInfo(&statement, "%s%s", statement.len == 0 ? "ANALYZE " : ", ",
+						 quote_qualified_identifier(build->name, lfirst(lc)));
 	if (statement.len > 0)
 		cqrs_run_as_owner(statement.data, build->role, build->name,
 						  psprintf("statistics of projection \"%s\"", build->projection));

@@ -100,10 +100,7 @@ is_running(const CqrsProjection *projection)
 			return !projection->is_inline;
 
 		case CQRS_PROJECTION_DRAFT:
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("projection \"%s\" has not been started", projection->name),
-					 errhint("Use cqrs_start(%s).", quote_literal_cstr(projection->name))));
+			cqrs_projection_require_started(projection);
 			break;
 
 		case CQRS_PROJECTION_PAUSED:

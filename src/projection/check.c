@@ -65,11 +65,7 @@ cqrs_check(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("cqrs_check()");
 	PreventCommandIfParallelMode("cqrs_check()");
-	if (projection->live_build == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("projection \"%s\" has not been started", name),
-				 errhint("Use cqrs_start(%s).", quote_literal_cstr(name))));
+	cqrs_projection_require_started(projection);
 	cqrs_build_require_idle(name);
 	InitMaterializedSRF(fcinfo, 0);
 

@@ -84,17 +84,9 @@ cqrs_builds_compare(const CqrsBuild *live, const CqrsBuild *rebuilt, Snapshot sn
 static List *
 list_tables(const CqrsBuild *build)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	Datum		value = ObjectIdGetDatum(build->schema);
-	List	   *result = NIL;
 
-	SPI_connect();
-	cqrs_plan_execute(CQRS_PLAN_BUILD_TABLES, &value, NULL);
-	MemoryContextSwitchTo(caller);
-	for (uint64 row = 0; row < SPI_processed; row++)
-		result = lappend(result, SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1));
-	SPI_finish();
-	return result;
+	return cqrs_plan_strings(CQRS_PLAN_BUILD_TABLES, &value);
 }
 
 static char *

@@ -112,11 +112,7 @@ lock_started(const char *name)
 	if (projection->is_inline)
 		cqrs_inline_lock();
 	projection = cqrs_projection_lock_own(name);
-	if (projection->state == CQRS_PROJECTION_DRAFT)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("projection \"%s\" has not been started", name),
-				 errhint("Use cqrs_start(%s).", quote_literal_cstr(name))));
+	cqrs_projection_require_started(projection);
 	return projection;
 }
 

@@ -64,7 +64,6 @@ static const char *const on_error_names[] = {
 };
 
 static CqrsProjection *read_projection(CqrsPlanId plan, const char *name);
-static List *list_names(CqrsPlanId plan);
 static CqrsProjection *row_to_projection(uint64 row);
 static CqrsRuleDef *row_to_rule(uint64 row, const char *projection);
 static void check_handler(const char *projection, const char *signature, const char *owner);
@@ -125,6 +124,34 @@ cqrs_projection_get_own(const char *name)
 }
 
 /*
+ * One that there is more of than its draft.
+ */
+void
+cqrs_projection_require_started(const CqrsProjection *projection)
+{
+	if (projection->live_build == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("projection \"%s\" has not been started", projection->name),
+				 errhint("Use cqrs_start(%s).", quote_literal_cstr(projection->name))));
+}
+
+/*
+ * One that no other build is being filled for.
+ */
+void
+cqrs_projection_require_no_rebuild(const CqrsProjection *projection)
+{
+	if (projection->next_build != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("projection \"%s\" is being rebuilt", projection->name),
+				 errdetail("Build %d is being filled.", projection->next_build),
+				 errhint("See cqrs.build_progress, or use cqrs_cancel_build(%s).",
+						 quote_literal_cstr(projection->name))));
+}
+
+/*
  * The role that everything of the projection runs as.
  */
 Oid
@@ -176,7 +203,7 @@ cqrs_projection_list(void)
 List *
 cqrs_projection_running_async(void)
 {
-	return list_names(CQRS_PLAN_LIST_RUNNING);
+	return cqrs_plan_strings(CQRS_PLAN_LIST_RUNNING, NULL);
 }
 
 /*
@@ -185,7 +212,7 @@ cqrs_projection_running_async(void)
 List *
 cqrs_projection_to_catch_up(void)
 {
-	return list_names(CQRS_PLAN_LIST_CATCH_UP);
+	return cqrs_plan_strings(CQRS_PLAN_LIST_CATCH_UP, NULL);
 }
 
 /*
@@ -319,21 +346,6 @@ cqrs_function_owner(Oid function)
 	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
 	ReleaseSysCache(tuple);
 	return owner;
-}
-
-static List *
-list_names(CqrsPlanId plan)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	List	   *result = NIL;
-
-	SPI_connect();
-	cqrs_plan_execute(plan, NULL, NULL);
-	MemoryContextSwitchTo(caller);
-	for (uint64 row = 0; row < SPI_processed; row++)
-		result = lappend(result, get_string(row, 1));
-	SPI_finish();
-	return result;
 }
 
 static CqrsProjection *

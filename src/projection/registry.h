@@ -59,6 +59,8 @@ extern CqrsProjection *cqrs_projection_get(const char *name);
 extern CqrsProjection *cqrs_projection_lock(const char *name);
 extern CqrsProjection *cqrs_projection_lock_own(const char *name);
 extern CqrsProjection *cqrs_projection_get_own(const char *name);
+extern void cqrs_projection_require_started(const CqrsProjection *projection);
+extern void cqrs_projection_require_no_rebuild(const CqrsProjection *projection);
 extern Oid	cqrs_projection_role(const CqrsProjection *projection);
 extern bool cqrs_projection_is_mine(const CqrsProjection *projection);
 extern List *cqrs_projection_list(void);

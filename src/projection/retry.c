@@ -130,11 +130,7 @@ lock_own_started(const char *name)
 {
 	CqrsProjection *projection = cqrs_projection_get_own(name);
 
-	if (projection->live_build == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("projection \"%s\" has not been started", name),
-				 errhint("Use cqrs_start(%s).", quote_literal_cstr(name))));
+	cqrs_projection_require_started(projection);
 	cqrs_build_lock(name, projection->live_build);
 	return cqrs_projection_get_own(name);
 }

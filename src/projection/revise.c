@@ -67,11 +67,7 @@ cqrs_rebuild(PG_FUNCTION_ARGS)
 				 errdetail("To build it anew as it is, the draft would have to be forgotten."),
 				 errhint("Use cqrs_start(%s) to build what the draft says, or cqrs_cancel_build(%s) to throw it away.",
 						 quote_literal_cstr(name), quote_literal_cstr(name))));
-	if (projection->live_build == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("projection \"%s\" has not been started", name),
-				 errhint("Use cqrs_start(%s).", quote_literal_cstr(name))));
+	cqrs_projection_require_started(projection);
 	revise(fcinfo, -1, 1);
 	cqrs_start_draft(name);
 	PG_RETURN_VOID();
@@ -147,13 +143,7 @@ revise(FunctionCallInfo fcinfo, int tables_arg, int keep_arg)
 		cqrs_require_not_negative(projection->keep_previous, "keep_previous");
 		cqrs_projection_write(projection);
 	}
-	if (projection->next_build != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("projection \"%s\" is being rebuilt", projection->name),
-				 errdetail("Build %d is being filled.", projection->next_build),
-				 errhint("See cqrs.build_progress, or use cqrs_cancel_build(%s).",
-						 quote_literal_cstr(projection->name))));
+	cqrs_projection_require_no_rebuild(projection);
 	if (projection->draft != 0)
 		change_draft(projection, has_tables, tables);
 	else
@@ -240,9 +230,5 @@ require_previous(const CqrsProjection *projection, const CqrsBuildRow *previous)
 				 errmsg("the previous build of projection \"%s\" has been stopped by an error",
 						projection->name),
 				 errdetail("%s", previous->last_error)));
-	if (projection->next_build != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("projection \"%s\" is being rebuilt", projection->name),
-				 errhint("Use cqrs_cancel_build(%s) first.", quote_literal_cstr(projection->name))));
+	cqrs_projection_require_no_rebuild(projection);
 }

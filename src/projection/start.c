@@ -82,13 +82,7 @@ require_draft(const CqrsProjection *projection)
 {
 	if (projection->draft != 0)
 		return;
-	if (projection->next_build != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("projection \"%s\" is being rebuilt", projection->name),
-				 errdetail("Build %d is being filled.", projection->next_build),
-				 errhint("See cqrs.build_progress, or use cqrs_cancel_build(%s).",
-						 quote_literal_cstr(projection->name))));
+	cqrs_projection_require_no_rebuild(projection);
 	ereport(ERROR,
 			(errcode(ERRCODE_CQRS_PROJECTION_NOT_DRAFT),
 			 errmsg("projection \"%s\" is not a draft", projection->name),
@@ -117,8 +111,8 @@ start_first(CqrsProjection *projection)
 }
 
 /*
- * What can stand in the way of the swap is looked for now, before there is work
- * to be lost.
+ * What can stand in the way of the swap is looked for here, before there is work to
+ * be lost.
  */
 static void
 start_next(CqrsProjection *projection)
