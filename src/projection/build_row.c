@@ -73,18 +73,30 @@ cqrs_build_rows(const char *projection)
 }
 
 /*
- * One that has to exist.
+ * NULL when there is no such build.
  */
 CqrsBuildRow *
-cqrs_build_row(const char *projection, int32 number)
+cqrs_build_row_or_null(const char *projection, int32 number)
 {
 	ListCell   *lc;
 
 	foreach(lc, cqrs_build_rows(projection))
 		if (((CqrsBuildRow *) lfirst(lc))->number == number)
 			return lfirst(lc);
-	elog(ERROR, "projection \"%s\" has no build %d", projection, number);
-	return NULL;				/* keep compiler quiet */
+	return NULL;
+}
+
+/*
+ * One that has to exist.
+ */
+CqrsBuildRow *
+cqrs_build_row(const char *projection, int32 number)
+{
+	CqrsBuildRow *row = cqrs_build_row_or_null(projection, number);
+
+	if (row == NULL)
+		elog(ERROR, "projection \"%s\" has no build %d", projection, number);
+	return row;
 }
 
 /*

@@ -50,6 +50,7 @@ typedef struct CqrsBuildRow
 } CqrsBuildRow;
 
 extern List *cqrs_build_rows(const char *projection);
+extern CqrsBuildRow *cqrs_build_row_or_null(const char *projection, int32 number);
 extern CqrsBuildRow *cqrs_build_row(const char *projection, int32 number);
 extern void cqrs_build_row_write(const CqrsBuildRow *row);
 extern bool cqrs_build_row_set_waits(CqrsBuildRow *row, List *waits_for);

@@ -76,11 +76,12 @@ lock_both(const char *name, int32 number, CqrsBuildState state)
 {
 	CqrsProjection *before = cqrs_projection_get(name);
 	CqrsProjection *projection;
+	CqrsBuildRow *row;
 
 	cqrs_build_lock_two(name, before->live_build, number);
 	projection = cqrs_projection_lock(name);
-	if (projection->live_build != before->live_build ||
-		cqrs_build_row(name, number)->state != state)
+	row = cqrs_build_row_or_null(name, number);
+	if (projection->live_build != before->live_build || row == NULL || row->state != state)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("builds of projection \"%s\" have changed meanwhile", name)));

@@ -26,6 +26,7 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -40,6 +41,7 @@
 #include "projection/views.h"
 
 static void add_views(ObjectAddresses *targets, const CqrsProjection *projection, int32 number);
+static Oid	lock_relation(const char *name, Oid schema);
 static void add_contents(ObjectAddresses *targets, Oid schema);
 static void statement_context(void *arg);
 
@@ -138,8 +140,6 @@ cqrs_tables_carry_acls(const CqrsProjection *projection, int32 from, int32 to)
 {
 	Oid			old = get_namespace_oid(cqrs_build_name(projection->name, from), true);
 	Oid			new = get_namespace_oid(cqrs_build_name(projection->name, to), false);
-	MemoryContext caller = CurrentMemoryContext;
-	List	   *names = NIL;
 	Datum		value = ObjectIdGetDatum(new);
 	ListCell   *lc;
 
@@ -147,19 +147,29 @@ cqrs_tables_carry_acls(const CqrsProjection *projection, int32 from, int32 to)
 		return;
 	cqrs_carry_schema_acl(old, new);
 
-	SPI_connect();
-	cqrs_plan_execute(CQRS_PLAN_BUILD_RELATIONS, &value, NULL);
-	MemoryContextSwitchTo(caller);
-	for (uint64 row = 0; row < SPI_processed; row++)
-		names = lappend(names, SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1));
-	SPI_finish();
-	foreach(lc, names)
+	foreach(lc, cqrs_plan_strings(CQRS_PLAN_BUILD_RELATIONS, &value))
 	{
-		Oid			relation = get_relname_relid(lfirst(lc), old);
+		Oid			from_table = lock_relation(lfirst(lc), old);
+		Oid			to_table = lock_relation(lfirst(lc), new);
 
-		if (OidIsValid(relation))
-			cqrs_carry_table_acl(relation, get_relname_relid(lfirst(lc), new));
+		if (OidIsValid(from_table) && OidIsValid(to_table))
+			cqrs_carry_table_acl(from_table, to_table);
 	}
+}
+
+/*
+ * Until the end of the transaction nobody drops it.  InvalidOid if it is not there,
+ * or not any more.
+ */
+static Oid
+lock_relation(const char *name, Oid schema)
+{
+	Oid			relation = get_relname_relid(name, schema);
+
+	if (!OidIsValid(relation))
+		return InvalidOid;
+	LockRelationOid(relation, AccessShareLock);
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)) ? relation : InvalidOid;
 }
 
 /*

@@ -401,8 +401,7 @@ add(CqrsUpkeep *sum, const CqrsUpkeep *step)
 static bool
 relock(Step *step)
 {
-	CqrsBuildState state = step->row->state;
-	ListCell   *lc;
+	CqrsBuildRow *row;
 
 	step->done.result.status = CQRS_APPLY_NOT_RUNNING;
 	if (!cqrs_build_lock(step->row->projection, step->row->number))
@@ -410,16 +409,12 @@ relock(Step *step)
 	step->projection = cqrs_projection_find(step->row->projection);
 	if (step->projection == NULL || step->projection->state == CQRS_PROJECTION_PAUSED)
 		return false;
-	foreach(lc, cqrs_build_rows(step->row->projection))
+	row = cqrs_build_row_or_null(step->row->projection, step->row->number);
+	if (row == NULL || row->state != step->row->state)
 	{
-		CqrsBuildRow *row = lfirst(lc);
-
-		if (row->number == step->row->number && row->state == state)
-		{
-			step->row = row;
-			return true;
-		}
+		step->done.result.status = CQRS_APPLY_MORE;
+		return false;
 	}
-	step->done.result.status = CQRS_APPLY_MORE;
-	return false;
+	step->row = row;
+	return true;
 }

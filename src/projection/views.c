@@ -54,7 +54,7 @@ typedef struct Change
 } Change;
 
 static void begin_change(Change *change, const CqrsProjection *projection,
-						 int32 from, int32 to, Oid role);
+						 int32 from, int32 to, Oid role, LOCKMODE lockmode);
 static void replace_view(Change *change, const char *name);
 static void create_anew(Change *change, const char *name, Oid old);
 static void create_view(const CqrsProjection *projection, const char *schema,
@@ -100,7 +100,7 @@ cqrs_views_check(const CqrsProjection *projection, int32 from, int32 to, Oid rol
 	ListCell   *lc;
 	ListCell   *name;
 
-	begin_change(&change, projection, from, to, role);
+	begin_change(&change, projection, from, to, role, AccessShareLock);
 	forboth(lc, change.old_views, name, change.old_names)
 	{
 		Oid			view = lfirst_oid(lc);
@@ -127,12 +127,7 @@ cqrs_views_replace(const CqrsProjection *projection, int32 from, int32 to, Oid r
 	ListCell   *lc;
 	ListCell   *name;
 
-	begin_change(&change, projection, from, to, role);
-	foreach(lc, change.old_views)
-		LockRelationOid(lfirst_oid(lc), AccessExclusiveLock);
-
-	/* what has happened to them before we had the locks counts */
-	begin_change(&change, projection, from, to, role);
+	begin_change(&change, projection, from, to, role, AccessExclusiveLock);
 	foreach(lc, change.old_views)
 	{
 		require_own(projection, lfirst_oid(lc), role);
@@ -177,10 +172,18 @@ cqrs_views_of(const CqrsProjection *projection, int32 number)
 	return result;
 }
 
+/*
+ * Locks the old views: what has happened to them before we had the locks counts,
+ * and from then on they are there.
+ */
 static void
-begin_change(Change *change, const CqrsProjection *projection, int32 from, int32 to, Oid role)
+begin_change(Change *change, const CqrsProjection *projection, int32 from, int32 to, Oid role,
+			 LOCKMODE lockmode)
 {
 	ListCell   *lc;
+
+	foreach(lc, cqrs_views_of(projection, from))
+		LockRelationOid(lfirst_oid(lc), lockmode);
 
 	change->projection = projection;
 	change->role = role;
@@ -273,8 +276,14 @@ static bool
 fits(Oid old, Oid new)
 {
 	Relation	old_rel = relation_open(old, AccessShareLock);
-	Relation	new_rel = relation_open(new, AccessShareLock);
+	Relation	new_rel = try_relation_open(new, AccessShareLock);
 	int			matched = 0;
+
+	if (new_rel == NULL)
+	{
+		relation_close(old_rel, NoLock);
+		return false;
+	}
 
 	for (int i = 0; i < RelationGetNumberOfAttributes(new_rel) &&
 		 matched < RelationGetNumberOfAttributes(old_rel); i++)
@@ -302,18 +311,9 @@ fits(Oid old, Oid new)
 static List *
 names_to_show(const char *schema)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	Datum		value = ObjectIdGetDatum(get_namespace_oid(schema, false));
-	List	   *result = NIL;
 
-	SPI_connect();
-	cqrs_plan_execute(CQRS_PLAN_BUILD_RELATIONS, &value, NULL);
-	MemoryContextSwitchTo(caller);
-	for (uint64 row = 0; row < SPI_processed; row++)
-		result = lappend(result, SPI_getvalue(SPI_tuptable->vals[row],
-											  SPI_tuptable->tupdesc, 1));
-	SPI_finish();
-	return result;
+	return cqrs_plan_strings(CQRS_PLAN_BUILD_RELATIONS, &value);
 }
 
 static bool
