@@ -48,7 +48,6 @@ static bool any_stale = false;
 
 /* the registries whose change makes engines stale */
 static Oid	rule_table = InvalidOid;
-static Oid	build_table = InvalidOid;
 
 static void check_constraints_at_once(CqrsBuild *build);
 static CqrsBuild *find_entry(const char *name);
@@ -268,7 +267,6 @@ make_engine(CqrsBuild *build, const CqrsProjection *projection)
 	List	   *rules;
 
 	rule_table = cqrs_table_oid("rule");
-	build_table = cqrs_table_oid("build");
 	build->stale = false;
 	build->constraints_stale = true;
 
@@ -356,7 +354,7 @@ registry_changed(Datum arg, Oid relid)
 	CqrsBuild  *build;
 
 	if (builds == NULL ||
-		(OidIsValid(relid) && relid != rule_table && relid != build_table))
+		(OidIsValid(relid) && relid != rule_table))
 		return;
 	hash_seq_init(&status, builds);
 	while ((build = hash_seq_search(&status)) != NULL)
