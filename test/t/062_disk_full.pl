@@ -46,7 +46,7 @@ foreach my $case ([ ENOSPC, 'a full disk' ], [ EDQUOT, 'a quota' ], [ EFBIG, 'a 
 {
 	my ($errno, $what) = @$case;
 
-	# the log has room, as there is nothing to apply for now
+	# the log has room, as nothing is to be applied while this lasts
 	$node->safe_psql('d', "SELECT cqrs_pause('p')");
 	$node->safe_psql('d', $append);
 	my $offset = -s $node->logfile;
