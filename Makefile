@@ -47,6 +47,7 @@ OBJS = \
 	src/event/recent.o \
 	src/event/snapshot.o \
 	src/event/stream.o \
+	src/event/tail.o \
 	src/event/token.o \
 	src/command/digest.o \
 	src/command/frame.o \

@@ -49,20 +49,6 @@ CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.e
 	FOR EACH STATEMENT EXECUTE FUNCTION cqrs.invalidate();
 
 --
--- Streams.  One row a stream; an append locks it before it draws a position,
--- so position order is version order.  Room is left on the pages for updates.
---
-CREATE TABLE cqrs.stream (
-	stream text COLLATE pg_catalog."C" NOT NULL CONSTRAINT stream_pkey PRIMARY KEY,
-	version bigint NOT NULL
-) USING heap WITH (fillfactor = 70);
-REVOKE ALL ON TABLE cqrs.stream FROM PUBLIC;
-COMMENT ON TABLE cqrs.stream IS 'Streams and their last version; the row is the lock that orders appends to the stream';
-COMMENT ON COLUMN cqrs.stream.stream IS 'Name of the stream';
-COMMENT ON COLUMN cqrs.stream.version IS 'Version of its last event';
-SELECT pg_catalog.pg_extension_config_dump('cqrs.stream', '');
-
---
 -- Events.  No cache on the sequence: the reader relies on positions being
 -- drawn in the order in which transactions draw them.
 --
@@ -106,6 +92,19 @@ SELECT pg_catalog.pg_extension_config_dump('cqrs.event', '');
 
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON cqrs.event
 	FOR EACH STATEMENT EXECUTE FUNCTION cqrs.refuse_change();
+
+--
+-- Streams.  A stream is its events: it has no row of its own.
+--
+CREATE VIEW cqrs.stream AS
+	SELECT e.stream, e.category, pg_catalog.max(e.version) AS version
+	  FROM cqrs.event e
+	 GROUP BY e.stream, e.category;
+REVOKE ALL ON TABLE cqrs.stream FROM PUBLIC;
+COMMENT ON VIEW cqrs.stream IS 'Streams and their last version';
+COMMENT ON COLUMN cqrs.stream.stream IS 'Name of the stream';
+COMMENT ON COLUMN cqrs.stream.category IS 'Part of the name before the first "-"';
+COMMENT ON COLUMN cqrs.stream.version IS 'Version of its last event';
 
 --
 -- Cursors.  One row a durable reader of the log; src/event/cursor.h explains

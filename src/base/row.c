@@ -44,6 +44,7 @@
 /* free space on a page that is enough for another version of a row */
 #define ROOM_FOR_VERSION 1024
 
+static bool row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot);
 static Relation opened_primary_key(CqrsTable *table);
 static bool find_in(Relation rel, Relation index, ScanKeyData *keys, int nkeys,
 					TupleTableSlot *slot, TransactionId *updater);
@@ -55,8 +56,8 @@ pg_noreturn static void serialization_failure(void);
 /*
  * Is the row with this key at that place, and alive for us?
  */
-bool
-cqrs_row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot)
+static bool
+row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot)
 {
 	if (!ItemPointerIsValid(tid) ||
 		ItemPointerGetBlockNumber(tid) >= RelationGetNumberOfBlocks(rel))
@@ -85,7 +86,7 @@ cqrs_row_find(Relation rel, text *key, ItemPointer hint, TupleTableSlot *slot,
 
 	Assert(TTS_IS_BUFFERTUPLE(slot));
 	*updater = InvalidTransactionId;
-	if (hint && cqrs_row_at(rel, key, hint, slot))
+	if (hint && row_at(rel, key, hint, slot))
 		return true;
 
 	ScanKeyInit(&skey, 1, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(key));
@@ -243,9 +244,8 @@ find_in(Relation rel, Relation index, ScanKeyData *keys, int nkeys, TupleTableSl
  *
  * index_getnext_slot() would do, but it prunes the page whenever there is less
  * free space than the fillfactor asks for.  On a table of rows that are only
- * ever updated that is always: each update paid for pruning a whole page, which
- * was an eighth of the cost of an append.  We prune when the next version would
- * not fit, and do many at once.
+ * ever updated that is always: each update would pay for pruning a whole page.
+ * We prune when the next version would not fit, and do many at once.
  */
 static bool
 next_version(Relation rel, IndexScanDesc scan, Snapshot snapshot, TupleTableSlot *slot)

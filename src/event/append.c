@@ -8,7 +8,7 @@
  *
  *		1. everything is checked, before anything is written;
  *		2. the transaction has its id;
- *		3. the stream's row is updated, which locks it;
+ *		3. the end of the stream is found, and held;
  *		4. positions are drawn, and the events inserted.
  *
  *		3 before 4: inside a stream, position order is version order, and an
@@ -49,6 +49,7 @@
 #include "event/log.h"
 #include "event/payload.h"
 #include "event/stream.h"
+#include "event/tail.h"
 #include "event/token.h"
 
 /* how many rows one write to the table takes at most */
@@ -69,8 +70,11 @@ typedef struct CommonValues
 static int32 *check_events(const CqrsAppend *append, Jsonb *metadata);
 static Jsonb *merge_metadata(Jsonb *own, const CqrsCause *cause);
 static void check_size(const CqrsAppend *append, int i, Size metadata_size);
-static void insert_events(const CqrsAppend *append, const CommonValues *common,
-						  const int32 *schema_versions, int64 last_version);
+static int64 insert_events(const CqrsAppend *append, CommonValues *common,
+						   const int32 *schema_versions);
+static void insert_after(CqrsTable *table, int64 version, const CqrsAppend *append,
+						 const CommonValues *common, const int32 *schema_versions,
+						 ItemPointer place);
 static void fill_event(TupleTableSlot *slot, const CqrsAppend *append,
 					   const CommonValues *common, int i);
 
@@ -91,12 +95,9 @@ cqrs_append_events(const CqrsAppend *append)
 
 	cqrs_incarnation_ensure(cqrs_table_oid("event"));
 	common.xid = GetTopFullTransactionId();
-	last_version = cqrs_stream_advance(append->stream, append->count, append->expected);
-
 	common.category = cqrs_stream_category(append->stream);
 	common.command_id = cause ? &cause->command_id : NULL;
-	common.recorded_at = GetCurrentTimestamp();
-	insert_events(append, &common, schema_versions, last_version);
+	last_version = insert_events(append, &common, schema_versions);
 	cqrs_token_note(common.xid);
 	CQRS_STOP_POINT("events-appended");
 
@@ -167,22 +168,48 @@ check_size(const CqrsAppend *append, int i, Size metadata_size)
 }
 
 /*
+ * Inserts the events at the end of the stream, and gives the version of the last.
+ */
+static int64
+insert_events(const CqrsAppend *append, CommonValues *common, const int32 *schema_versions)
+{
+	CqrsTable	table;
+	int64		version;
+
+	cqrs_table_begin(&table, "event");
+	if (append->count == 0)
+		version = cqrs_tail_version(&table, append->stream, append->expected);
+	else
+	{
+		CqrsTail	tail;
+		ItemPointerData place;
+
+		cqrs_tail_take(&tail, &table, append->stream, append->expected);
+		/* whoever had the stream before us may have had it for long */
+		common->recorded_at = GetCurrentTimestamp();
+		insert_after(&table, tail.version, append, common, schema_versions, &place);
+		version = tail.version + append->count;
+		cqrs_tail_moved(&tail, &table, version, &place);
+	}
+	cqrs_table_end(&table);
+	return version;
+}
+
+/*
  * Draws positions and inserts the events, some at a time: the rows first, then
- * their index entries.
+ * their index entries.  "place" is where the last one went.
  */
 static void
-insert_events(const CqrsAppend *append, const CommonValues *common,
-			  const int32 *schema_versions, int64 last_version)
+insert_after(CqrsTable *table, int64 version, const CqrsAppend *append,
+			 const CommonValues *common, const int32 *schema_versions, ItemPointer place)
 {
 	TupleTableSlot *slots[CHUNK];
 	Oid			sequence = cqrs_log_sequence();
-	CqrsTable	table;
 	int			n_slots = Min(append->count, CHUNK);
 
-	cqrs_table_begin(&table, "event");
-	slots[0] = table.slot;
+	slots[0] = table->slot;
 	for (int i = 1; i < n_slots; i++)
-		slots[i] = table_slot_create(table.rel, NULL);
+		slots[i] = table_slot_create(table->rel, NULL);
 
 	for (int done = 0; done < append->count; done += n_slots)
 	{
@@ -195,17 +222,17 @@ insert_events(const CqrsAppend *append, const CommonValues *common,
 			ExecClearTuple(slots[k]);
 			fill_event(slots[k], append, common, i);
 			values[EVENT_POSITION - 1] = Int64GetDatum(cqrs_log_draw(sequence));
-			values[EVENT_VERSION - 1] = Int64GetDatum(last_version - append->count + 1 + i);
+			values[EVENT_VERSION - 1] = Int64GetDatum(version + 1 + i);
 			values[EVENT_SCHEMA_VERSION - 1] = Int32GetDatum(schema_versions[i]);
 			ExecStoreVirtualTuple(slots[k]);
 		}
-		cqrs_table_insert_many(&table, slots, n_slots);
+		cqrs_table_insert_many(table, slots, n_slots);
 		CHECK_FOR_INTERRUPTS();
 	}
+	*place = slots[n_slots - 1]->tts_tid;
 
 	for (int i = 1; i < Min(append->count, CHUNK); i++)
 		ExecDropSingleTupleTableSlot(slots[i]);
-	cqrs_table_end(&table);
 }
 
 static void

@@ -46,10 +46,10 @@ cqrs_log_sequence(void)
 }
 
 /*
- * Draws the next position.  The caller holds the lock on the stream's row and
- * has a transaction id: that position order is version order inside a stream,
- * and that a snapshot's next xid bounds the positions drawn before it, both
- * rest on this.
+ * Draws the next position.  The caller holds the end of the stream and has a
+ * transaction id: that position order is version order inside a stream, and
+ * that a snapshot's next xid bounds the positions drawn before it, both rest on
+ * this.
  */
 int64
 cqrs_log_draw(Oid sequence)

@@ -15,7 +15,6 @@
 
 extern void cqrs_stream_check_name(const text *stream);
 extern text *cqrs_stream_category(const text *stream);
-extern int64 cqrs_stream_advance(text *stream, int64 count, const int64 *expected);
 extern int64 cqrs_stream_last_version(text *stream);
 
 #endif							/* CQRS_STREAM_H */

@@ -157,10 +157,6 @@ CREATE FUNCTION chaos.faults_of_log() RETURNS TABLE (what text, fault text, numb
 		   FROM cqrs.event WINDOW w AS (PARTITION BY stream ORDER BY version)) x
 	 WHERE version <> before + 1 OR position < place HAVING count(*) > 0
 	UNION ALL
-	SELECT 'log', 'streams', count(*), min(stream) FROM cqrs.stream s FULL JOIN
-		(SELECT stream, max(version) AS version FROM cqrs.event GROUP BY stream) e USING (stream)
-	 WHERE s.version IS DISTINCT FROM e.version HAVING count(*) > 0
-	UNION ALL
 	SELECT 'log', 'effect before cause', count(*), min(n)::text FROM
 		(SELECT (data->>'n')::bigint AS n, lag((data->>'n')::bigint) OVER (PARTITION BY data->'w' ORDER BY position) AS before FROM cqrs.event) x
 	 WHERE n < before HAVING count(*) > 0

@@ -40,7 +40,7 @@ my %FAULTS = (
 	lock_log => [ 1, sub { $_[0]->background('chaos', 'BEGIN; LOCK TABLE cqrs.event; SELECT pg_sleep(' . $_[2] . ')') } ],
 	rename => [ 2, \&rename_table ],
 	rewrite => [ 3, sub { $_[0]->sql('SET lock_timeout = 2000; VACUUM FULL ' . ($_[1] < 0.3 ? 'cqrs.event' : $_[1] < 0.5 ? 'cqrs.cursor' : $_[0]->table($_[2]))) } ],
-	reindex => [ 1, sub { $_[0]->sql('SET lock_timeout = 2000; REINDEX TABLE ' . ($_[1] < 0.5 ? 'cqrs.event' : 'cqrs.stream')) } ],
+	reindex => [ 1, sub { $_[0]->sql('SET lock_timeout = 2000; REINDEX TABLE ' . ($_[1] < 0.5 ? 'cqrs.event' : 'cqrs.cursor')) } ],
 	long_write => [ 3, sub { $_[0]->background($_[1] < 0.5 ? 'chaos' : 'other',
 		'BEGIN; CREATE TABLE long_' . $_[0]->{count} . ' (n int); SELECT pg_sleep(' . 8 * $_[2] . '); ROLLBACK') } ],
 	long_read => [ 2, sub { $_[0]->background('chaos', 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM cqrs.event; SELECT pg_sleep(' . 8 * $_[2] . ')') } ],
