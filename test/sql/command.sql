@@ -302,7 +302,22 @@ SELECT * FROM fails($$SELECT cqrs_send('DropType', '{"qty": 1}')$$);
 ROLLBACK;
 SELECT * FROM fails($$SELECT cqrs_send('Do', '{"sql": "DROP EXTENSION cqrs CASCADE"}')$$);
 SELECT * FROM fails($$SELECT cqrs_send('Do', '{"sql": "DROP TABLE cqrs.ledger"}')$$);
-SELECT state, message FROM fails($$SELECT cqrs_send('Do', '{"sql": "DELETE FROM cqrs.ledger"}', '00000000-0000-4000-8000-000000000030')$$);
+SELECT s, f.state, f.message
+	FROM unnest('{DELETE FROM cqrs.ledger,UPDATE cqrs.ledger SET command = command,TRUNCATE cqrs.ledger,
+		ALTER TABLE cqrs.ledger ALTER duration TYPE text}'::text[]) s,
+	fails(format('SELECT cqrs_send(''Do'', %L, ''00000000-0000-4000-8000-000000000030'')', jsonb_build_object('sql', s))) f;
+-- another row where the claim was: it is left alone
+BEGIN;
+TRUNCATE cqrs.ledger;
+SELECT cqrs_send('Act', '{"sql": "SELECT 1"}', '00000000-0000-4000-8000-000000000031');
+SELECT state, message FROM fails($$SELECT cqrs_send('Do', '{"sql": "CREATE TEMPORARY TABLE l AS SELECT * FROM cqrs.ledger ORDER BY command_id DESC; TRUNCATE cqrs.ledger; INSERT INTO cqrs.ledger TABLE l ORDER BY command_id DESC"}', '00000000-0000-4000-8000-000000000032')$$);
+ROLLBACK;
+-- a column that somebody has added
+BEGIN;
+ALTER TABLE cqrs.ledger ADD COLUMN note text DEFAULT 'x';
+SELECT cqrs_send('Act', '{"sql": "SELECT 1"}', '00000000-0000-4000-8000-000000000033'), cqrs_send('Act', '{"sql": "SELECT 2"}');
+SELECT result, note FROM cqrs.ledger ORDER BY received_at DESC, result DESC LIMIT 2;
+ROLLBACK;
 SELECT cqrs_send('Act', '{"sql": "SELECT 1"}');
 
 --
