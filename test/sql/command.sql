@@ -356,6 +356,10 @@ ROLLBACK;
 CALL cqrs_execute(NULL);
 CALL cqrs_execute('Private', NULL);
 CALL cqrs_execute('Private', timeout => NULL);
+-- what cannot be waited for is said before anything is done
+CALL cqrs_execute('AddItem', '{"order_id": 41, "qty": 1}', projections => '{nowhere}');
+CALL cqrs_execute('AddItem', '{"order_id": 41, "qty": 1}', projections => '{NULL}');
+SELECT cqrs_stream_version('order-41');
 CALL cqrs_execute('Private', timeout => '-1s');
 
 --
