@@ -78,7 +78,7 @@ BEGIN
 		RAISE EXCEPTION 'there is no product %', p.product_id;
 	END IF;
 	_version := cqrs_emit('order-' || p.order_id, 'ItemAdded',
-		jsonb_build_object('order_id', p.order_id, 'product_id', p.product_id, 'qty', p.qty, 'line', _line, 'price', _price));
+		cqrs_payload() || jsonb_build_object('line', _line, 'price', _price));
 	RETURN _line;
 END $$;
 

@@ -198,6 +198,11 @@ CREATE FUNCTION cqrs_correlation_id()
 	LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION cqrs_correlation_id() IS 'Correlation id of the command that is running, null outside of commands';
 
+CREATE FUNCTION cqrs_payload()
+	RETURNS jsonb
+	LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_payload() IS 'Payload of the command whose handler is running, null outside of handlers';
+
 CREATE FUNCTION cqrs_actor()
 	RETURNS text
 	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
@@ -221,6 +226,7 @@ REVOKE ALL ON FUNCTION cqrs_try_send(text, jsonb, uuid, uuid, uuid, jsonb) FROM 
 REVOKE ALL ON PROCEDURE cqrs_execute(text, jsonb, text[], interval, text, text, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION cqrs_command_id() FROM PUBLIC;
 REVOKE ALL ON FUNCTION cqrs_correlation_id() FROM PUBLIC;
+REVOKE ALL ON FUNCTION cqrs_payload() FROM PUBLIC;
 REVOKE ALL ON FUNCTION cqrs_actor() FROM PUBLIC;
 REVOKE ALL ON FUNCTION cqrs_token() FROM PUBLIC;
 REVOKE ALL ON FUNCTION cqrs_prune_ledger(bigint) FROM PUBLIC;

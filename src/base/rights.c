@@ -62,7 +62,7 @@ typedef struct Right
 static const Right rights[] = {
 	{"send", {
 		"cqrs_send()", "cqrs_try_send()", "cqrs_execute()", "cqrs_token()", "cqrs_wait()",
-		"cqrs_command_id()", "cqrs_correlation_id()", "cqrs_actor()",
+		"cqrs_command_id()", "cqrs_correlation_id()", "cqrs_payload()", "cqrs_actor()",
 		"cqrs.payload_fields()", "cqrs.command_type"
 	}},
 	{"query", {
@@ -71,7 +71,7 @@ static const Right rights[] = {
 	}},
 	{"emit", {
 		"cqrs_emit()", "cqrs_append()", "cqrs_stream()", "cqrs_stream_version()", "cqrs_token()",
-		"cqrs_command_id()", "cqrs_correlation_id()", "cqrs_actor()", "cqrs.outbox"
+		"cqrs_command_id()", "cqrs_correlation_id()", "cqrs_payload()", "cqrs_actor()", "cqrs.outbox"
 	}},
 	{"define", {
 		"cqrs_create_command()", "cqrs_drop_command()", "cqrs_create_query()", "cqrs_drop_query()",

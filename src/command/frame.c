@@ -24,6 +24,7 @@
 
 PG_FUNCTION_INFO_V1(cqrs_command_id);
 PG_FUNCTION_INFO_V1(cqrs_correlation_id);
+PG_FUNCTION_INFO_V1(cqrs_payload);
 PG_FUNCTION_INFO_V1(cqrs_actor);
 
 static CqrsFrame *current = NULL;
@@ -78,6 +79,7 @@ void
 cqrs_frame_push(CqrsFrame *frame)
 {
 	Assert(frame->outer == current);
+	frame->is_restricted = InSecurityRestrictedOperation();
 	current = frame;
 	frame->cause_before = cqrs_cause_set(&frame->cause);
 }
@@ -115,6 +117,22 @@ cqrs_correlation_id(PG_FUNCTION_ARGS)
 	id = palloc(sizeof(pg_uuid_t));
 	*id = current->correlation_id;
 	PG_RETURN_UUID_P(id);
+}
+
+/*
+ * The payload of the command whose handler is running, as it was sent; NULL when
+ * none is.
+ *
+ * In the course of a handler we also run code of others, fenced in, such as
+ * constraints of payloads.  What the command was sent with is not their business.
+ */
+Datum
+cqrs_payload(PG_FUNCTION_ARGS)
+{
+	if (current == NULL || current->payload == NULL ||
+		InSecurityRestrictedOperation() != current->is_restricted)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(current->payload);
 }
 
 /*

@@ -24,6 +24,8 @@ typedef struct CqrsFrame
 	struct CqrsFrame *outer;
 	int			depth;			/* 1 for the outermost */
 	CqrsCause	cause;			/* id and merged metadata, for the events */
+	Jsonb	   *payload;		/* NULL but while the handler runs */
+	bool		is_restricted;	/* was the command sent by fenced in code? */
 	pg_uuid_t	correlation_id;
 	pg_uuid_t	causation_id;
 	bool		has_causation;

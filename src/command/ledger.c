@@ -79,6 +79,7 @@ enum
 static void fill_row(CqrsTable *table, const CqrsLedgerRow *row);
 static void put_text(CqrsTable *table, int column, const char *value);
 static bool find_row(CqrsTable *table, const CqrsLedgerRow *row);
+static bool claim_is_at(CqrsTable *table, const CqrsLedgerRow *row, ItemPointer place);
 static bool check_same(const CqrsLedgerRow *row, TupleTableSlot *slot, CqrsOutcome *outcome);
 static void read_outcome(const CqrsLedgerRow *row, TupleTableSlot *slot, CqrsOutcome *outcome);
 static char *get_text(TupleTableSlot *slot, int column);
@@ -128,15 +129,17 @@ void
 cqrs_ledger_record(const CqrsLedgerRow *row, ItemPointer place)
 {
 	CqrsTable	table;
+	bool		is_lost;
 
 	cqrs_table_begin(&table, "ledger");
+	is_lost = (place != NULL && !claim_is_at(&table, row, place));
 	fill_row(&table, row);
 	if (place == NULL)
 		cqrs_table_insert(&table);
-	else if (!cqrs_row_update(&table, place))
+	else if (is_lost || !cqrs_row_update(&table, place))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the ledger's row of command \"%s\" was removed while the command was running",
+				 errmsg("the ledger's row of command \"%s\" was changed or removed while the command was running",
 						text_to_cstring(row->command))));
 	cqrs_table_end(&table);
 	CommandCounterIncrement();
@@ -239,6 +242,9 @@ fill_row(CqrsTable *table, const CqrsLedgerRow *row)
 	put_text(table, COL_MESSAGE, outcome ? outcome->message : NULL);
 	put_text(table, COL_DETAIL, outcome ? outcome->detail : NULL);
 	put_text(table, COL_HINT, outcome ? outcome->hint : NULL);
+	/* columns that somebody has added */
+	for (int i = COL_HINT; i < RelationGetDescr(table->rel)->natts; i++)
+		nulls[i] = true;
 }
 
 static void
@@ -264,6 +270,23 @@ find_row(CqrsTable *table, const CqrsLedgerRow *row)
 				PointerGetDatum(row->actor));
 	keys[1].sk_collation = C_COLLATION_OID;
 	return cqrs_table_find(table, keys, 2, &updater);
+}
+
+/*
+ * Is the claim still where it was made?  A handler that may can have deleted or
+ * updated it, emptied the table, or written it anew with other rows in its place.
+ */
+static bool
+claim_is_at(CqrsTable *table, const CqrsLedgerRow *row, ItemPointer place)
+{
+	TupleTableSlot *slot = table->slot;
+	bool		isnull;
+
+	return ItemPointerGetBlockNumber(place) < RelationGetNumberOfBlocks(table->rel) &&
+		table_tuple_fetch_row_version(table->rel, place, SnapshotSelf, slot) &&
+		memcmp(DatumGetUUIDP(slot_getattr(slot, COL_COMMAND_ID, &isnull)), row->command_id,
+			   UUID_LEN) == 0 &&
+		strcmp(get_text(slot, COL_ACTOR), text_to_cstring(row->actor)) == 0;
 }
 
 /*

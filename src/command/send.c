@@ -59,7 +59,7 @@ static void do_step(Step step, const CqrsCommand *command, CqrsFrame *frame,
 					bool may_reject, CqrsOutcome *outcome);
 static void authorise(const CqrsCommand *command, CqrsFrame *frame, CqrsOutcome *outcome);
 static void run(const CqrsCommand *command, CqrsFrame *frame, CqrsOutcome *outcome);
-static char *call_handler(CqrsRegistered *registered, const CqrsCommand *command);
+static char *call_handler(CqrsRegistered *registered, const CqrsCommand *command, CqrsFrame *frame);
 static char *result_text(CqrsRegistered *registered, Datum result);
 static int64 microseconds_since(instr_time start);
 static void reject(ErrorData *error, CqrsOutcome *outcome);
@@ -183,7 +183,7 @@ run(const CqrsCommand *command, CqrsFrame *frame, CqrsOutcome *outcome)
 	cqrs_frame_push(frame);
 	PG_TRY();
 	{
-		outcome->result = call_handler(registered, command);
+		outcome->result = call_handler(registered, command, frame);
 		if (frame->outer == NULL)
 			cqrs_after_events();
 	}
@@ -208,17 +208,21 @@ run(const CqrsCommand *command, CqrsFrame *frame, CqrsOutcome *outcome)
  * text, or NULL.
  */
 static char *
-call_handler(CqrsRegistered *registered, const CqrsCommand *command)
+call_handler(CqrsRegistered *registered, const CqrsCommand *command, CqrsFrame *frame)
 {
 	Datum		argument = JsonbPGetDatum(command->payload);
 	Datum		result;
+	bool		has_result;
 
 	cqrs_handler_require_execute(registered->function_oid);
 	if (registered->argument != JSONBOID)
 		argument = cqrs_payload_convert(registered->argument, command->payload, "command",
 										text_to_cstring(command->name));
-	if (!cqrs_registered_call(registered, argument, &result) ||
-		registered->result == VOIDOID)
+
+	frame->payload = command->payload;
+	has_result = cqrs_registered_call(registered, argument, &result);
+	frame->payload = NULL;
+	if (!has_result || registered->result == VOIDOID)
 		return NULL;
 	return result_text(registered, result);
 }

@@ -133,6 +133,10 @@ cqrs_execute(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(EXECUTE_PROJECTIONS))
 		projections = PG_GETARG_ARRAYTYPE_P(EXECUTE_PROJECTIONS);
 
+	/* names that are wrong are refused before anything is committed */
+	if (wait && projections)
+		(void) wait(NULL, projections, 0);
+
 	/* the answer is kept in the caller's context, which outlives the commit and SPI */
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	cqrs_command_send(&command, false, &command_id, &outcome);

@@ -3,7 +3,7 @@ BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS cqrs;
 SET client_min_messages TO warning;
-SELECT plan(56);
+SELECT plan(60);
 
 SELECT has_function('pg_catalog', 'cqrs_create_command', '{text,regprocedure,text,text}');
 SELECT has_function('pg_catalog', 'cqrs_drop_command', '{text}');
@@ -11,6 +11,8 @@ SELECT has_function('pg_catalog', 'cqrs_send', '{text,jsonb,uuid,uuid,uuid,jsonb
 SELECT has_function('pg_catalog', 'cqrs_try_send', '{text,jsonb,uuid,uuid,uuid,jsonb}');
 SELECT has_function('pg_catalog', 'cqrs_command_id', '{}'::name[]);
 SELECT has_function('pg_catalog', 'cqrs_correlation_id', '{}'::name[]);
+SELECT has_function('pg_catalog', 'cqrs_payload', '{}'::name[]);
+SELECT function_returns('pg_catalog', 'cqrs_payload', '{}'::name[], 'jsonb');
 SELECT has_function('pg_catalog', 'cqrs_actor', '{}'::name[]);
 SELECT has_function('pg_catalog', 'cqrs_token', '{}'::name[]);
 SELECT has_function('pg_catalog', 'cqrs_create_query', '{text,regprocedure,text}');
@@ -45,6 +47,7 @@ SELECT cqrs_grant('regress_cqrs_dev', r) FROM unnest('{send,query,emit,define}':
 SET ROLE regress_cqrs_nobody;
 SELECT throws_ok($$SELECT cqrs_send('Work')$$, '42501', NULL, 'nobody cannot send');
 SELECT throws_ok($$SELECT cqrs_query('Read')$$, '42501', NULL, 'nobody cannot query');
+SELECT throws_ok('SELECT cqrs_payload()', '42501', NULL, 'nobody cannot ask for payloads');
 SELECT throws_ok($$SELECT cqrs_grant('regress_cqrs_nobody', 'send')$$, '42501', NULL, 'nobody cannot grant');
 SELECT throws_ok('SELECT * FROM cqrs.command_type', '42501', NULL, 'nobody sees no commands');
 RESET ROLE;
@@ -82,6 +85,7 @@ RESET ROLE;
 GRANT EXECUTE ON FUNCTION app.work(jsonb), app.work_as_caller(jsonb) TO regress_cqrs_app;
 SET ROLE regress_cqrs_app;
 SELECT is(cqrs_send('Work', metadata => '{"actor": "somebody"}'), 'regress_cqrs_dev for ' || session_user, 'a handler runs as its own attributes say');
+SELECT is(cqrs_payload(), NULL, 'an application may ask for the payload, and there is none outside of handlers');
 SELECT is(cqrs_send('WorkAsCaller'), 'regress_cqrs_app', 'a handler runs as its caller');
 SELECT is(cqrs_send('TypedWork', '{"n": 7}'), '7', 'no right on the schema is needed');
 SELECT throws_ok($$SELECT app.typed('(7)')$$, '42501', 'permission denied for schema app', 'though without it the handler cannot be called');
