@@ -144,7 +144,7 @@ SELECT cqrs_drop_projection('replica');
 --
 SELECT cqrs_create_projection('spelled', 'theirs', 'CREATE TABLE spelled (id bigint PRIMARY KEY, s text, a text[], m text, n text, x text)'),
 	cqrs_on('spelled', 'Spelled', $$INSERT INTO spelled VALUES (event.position, 'a\nb', '{NULL,x}', (event.data->>'n')::numeric::money::text,
-		to_char((event.data->>'n')::numeric, '9G999D99'), to_tsvector(event.data->>'text')::text || to_char(event.recorded_at, 'TMDay') || 'x')$$);
+		to_char((event.data->>'n')::numeric, '9G999D99'), to_tsvector(event.data->>'text')::text || to_char(timestamp '2026-01-02', 'TMDay') || 'x')$$);
 SET standard_conforming_strings = off;
 SET escape_string_warning = off;
 SET array_nulls = off;
