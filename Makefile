@@ -56,6 +56,7 @@ OBJS = \
 	src/command/send_sql.o \
 	src/projection/analyze.o \
 	src/projection/apply.o \
+	src/projection/arena.o \
 	src/projection/attempt.o \
 	src/projection/batch.o \
 	src/projection/batch_rule.o \

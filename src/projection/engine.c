@@ -197,7 +197,7 @@ Size
 cqrs_engine_memory(CqrsEngine *engine)
 {
 	Size		result = MemoryContextMemAllocated(engine->work_context, true) +
-		MemoryContextMemAllocated(engine->fold_events.context, true);
+		cqrs_arena_memory(&engine->fold_events);
 	ListCell   *lc;
 
 	foreach(lc, engine->tables)
