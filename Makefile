@@ -60,6 +60,7 @@ OBJS = \
 	src/projection/attempt.o \
 	src/projection/batch.o \
 	src/projection/batch_rule.o \
+	src/projection/batch_scan.o \
 	src/projection/build.o \
 	src/projection/build_row.o \
 	src/projection/bulk.o \
