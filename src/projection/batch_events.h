@@ -29,7 +29,7 @@
  */
 typedef struct CqrsBatchEvents
 {
-	EphemeralNamedRelationData relation;	/* first, so that it can be found */
+	EphemeralNamedRelationData relation;	/* first, so that it can be found; its data is this */
 	Bitmapset  *used;
 	int			nused;
 	int			places[CQRS_EVENTS_NATTS + 1];	/* of a column in an event, or -1 */

@@ -180,6 +180,8 @@ begin_scan(CustomScanState *node, EState *estate, int eflags)
 	ListCell   *lc;
 
 	scan->events = (CqrsBatchEvents *) get_ENR(estate->es_queryEnv, CQRS_BATCH_EVENTS);
+	if (scan->events == NULL || scan->events->relation.reldata != scan->events)
+		elog(ERROR, "relation \"%s\" is not that of a batch rule", CQRS_BATCH_EVENTS);
 	scan->columns = palloc(list_length(plan->custom_scan_tlist) * sizeof(AttrNumber));
 	foreach(lc, plan->custom_scan_tlist)
 	{
