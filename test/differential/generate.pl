@@ -337,7 +337,8 @@ sub make_case
 
 	my @tables = map { make_table("t$_") } 1 .. (chance(60) ? 1 : 2);
 	refer(@tables) if @tables == 2 && chance(40);
-	my (@types, @rules, @checks, @plain, @counts);
+	my (@types, @kinds, @rules, @checks, @plain, @counts);
+	my $functions = '';
 	for my $type (grep { $_ ne '*' || chance(10) } 'A', 'B', 'C', '*')
 	{
 		my @statements;
@@ -354,9 +355,22 @@ sub make_case
 			s/\{([kqnmsbjadvt])\}/(event.data->>'$1')::$cast{$1}/g for @statements;
 		}
 		push @types, $type;
-		push @rules, join('; ', map { typed($_) } @statements);
-		push @checks, check_of(@statements);
 		push @plain, map { plain($_) } @statements;
+		if (chance(8))
+		{
+			my $name = 'f_' . ($type eq '*' ? 'all' : lc $type);
+			$functions .= " CREATE FUNCTION build.$name(cqrs.event) RETURNS void LANGUAGE sql AS \$f\$ "
+			  . join('; ', map { plain($_) } @statements) . "; SELECT \$f\$;";
+			push @kinds, 'function';
+			push @rules, "build.$name(cqrs.event)";
+			push @checks, '';
+		}
+		else
+		{
+			push @kinds, 'sql';
+			push @rules, join('; ', map { typed($_) } @statements);
+			push @checks, check_of(@statements);
+		}
 		push @counts, scalar @statements;
 	}
 
@@ -369,9 +383,9 @@ sub make_case
 		push @events, pick('A', 'A', 'B', 'B', 'C', 'X');
 		push @datas, event_data($keys, $faults);
 	}
-	return sprintf("SELECT * FROM diff.run(%s, %s, %s,\n %s,\n %s,\n %s,\n %s,\n array[%s], %s, %s::jsonb[]);\n",
-		quote("$seed/$number"), quote(join(' ', map { $_->{ddl} } @tables)),
-		array(map { $_->{name} } @tables), array(@types), array(@rules), array(@checks),
+	return sprintf("SELECT * FROM diff.run(%s, %s, %s,\n %s, %s,\n %s,\n %s,\n %s,\n array[%s], %s, %s::jsonb[]);\n",
+		quote("$seed/$number"), quote(join(' ', map { $_->{ddl} } @tables) . $functions),
+		array(map { $_->{name} } @tables), array(@kinds), array(@types), array(@rules), array(@checks),
 		array(@plain), join(', ', @counts), array(@events), array(@datas));
 }
 
