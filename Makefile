@@ -57,9 +57,11 @@ OBJS = \
 	src/command/send_sql.o \
 	src/projection/analyze.o \
 	src/projection/apply.o \
+	src/projection/arena.o \
 	src/projection/attempt.o \
 	src/projection/batch.o \
 	src/projection/batch_rule.o \
+	src/projection/batch_scan.o \
 	src/projection/build.o \
 	src/projection/build_row.o \
 	src/projection/bulk.o \

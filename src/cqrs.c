@@ -21,6 +21,7 @@
 #include "base/table.h"
 #include "command/registry.h"
 #include "event/event_type.h"
+#include "projection/batch_events.h"
 #include "projection/build.h"
 #include "projection/inline.h"
 #include "query/registry.h"
@@ -49,6 +50,7 @@ _PG_init(void)
 	cqrs_event_type_init();
 	cqrs_command_init();
 	cqrs_build_init();
+	cqrs_batch_scan_init();
 	cqrs_inline_init();
 	cqrs_query_init();
 	cqrs_board_init();

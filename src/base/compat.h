@@ -212,16 +212,6 @@ cqrs_executor_run(QueryDesc *desc)
 #endif
 }
 
-/* 18 keeps a second copy of what matters most of a column. */
-static inline void
-cqrs_tupdesc_set_storage(TupleDesc desc, int column, char storage)
-{
-	TupleDescAttr(desc, column - 1)->attstorage = storage;
-#if PG_VERSION_NUM >= 180000
-	populate_compact_attribute(desc, column - 1);
-#endif
-}
-
 /* 16 replaced the checks for each kind of object by one. */
 static inline bool
 cqrs_owns_database(Oid database, Oid role)

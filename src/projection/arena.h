@@ -18,49 +18,35 @@
 
 #include "utils/memutils.h"
 
-#define CQRS_ARENA_BLOCK	(32 * 1024)
+typedef struct CqrsArenaBlock CqrsArenaBlock;
 
 typedef struct CqrsArena
 {
-	MemoryContext context;		/* of its own: reset to free all */
+	MemoryContext context;		/* for larger things that are freed at the same time */
 	char	   *next;
 	Size		left;
+
+	CqrsArenaBlock *blocks;		/* the one that we are at first */
+	int			n_blocks;
+	MemoryContextCallback callback;
 } CqrsArena;
 
-static inline void
-cqrs_arena_init(CqrsArena *arena, MemoryContext parent, const char *name)
-{
-	arena->context = AllocSetContextCreate(parent, "cqrs arena", ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSetIdentifier(arena->context, name);
-	arena->next = NULL;
-	arena->left = 0;
-}
+extern void cqrs_arena_init(CqrsArena *arena, MemoryContext parent, const char *name);
+extern void *cqrs_arena_alloc_slowly(CqrsArena *arena, Size size);
+extern void cqrs_arena_reset(CqrsArena *arena);
+extern Size cqrs_arena_memory(const CqrsArena *arena);
 
 static inline void *
 cqrs_arena_alloc(CqrsArena *arena, Size size)
 {
-	void	   *result;
+	void	   *result = arena->next;
 
 	size = MAXALIGN(size);
 	if (unlikely(size > arena->left))
-	{
-		if (size > CQRS_ARENA_BLOCK / 4)
-			return MemoryContextAllocHuge(arena->context, size);
-		arena->next = MemoryContextAlloc(arena->context, CQRS_ARENA_BLOCK);
-		arena->left = CQRS_ARENA_BLOCK;
-	}
-	result = arena->next;
+		return cqrs_arena_alloc_slowly(arena, size);
 	arena->next += size;
 	arena->left -= size;
 	return result;
-}
-
-static inline void
-cqrs_arena_reset(CqrsArena *arena)
-{
-	MemoryContextReset(arena->context);
-	arena->next = NULL;
-	arena->left = 0;
 }
 
 #endif							/* CQRS_ARENA_H */

@@ -5,10 +5,9 @@
  *
  * NOTES
  *		The statement sees the events as relation "events", in position order:
- *		the columns of cqrs.event, and stream_id.  It is an ephemeral named
- *		relation over a tuplestore, as transition tables are, so memory is
- *		bounded by work_mem.  Only the columns that the statement mentions are
- *		stored; the others would read as null, if anybody read them.
+ *		the columns of cqrs.event, and stream_id.  They are kept in memory, and
+ *		scanned there (batch_scan.c).  Only the columns that the statement
+ *		mentions are kept; the others would read as null, if anybody read them.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -21,19 +20,15 @@
 
 #include "access/table.h"
 #include "catalog/pg_type.h"
-#include "executor/executor.h"
-#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
+#include "utils/datum.h"
 #include "utils/rel.h"
 
 #include "base/compat.h"
 #include "base/table.h"
-#include "event/log.h"
+#include "projection/batch_events.h"
 #include "projection/rule.h"
-
-#define EVENTS_STREAM_ID	(EVENT_NATTS + 1)
-#define EVENTS_NATTS		EVENTS_STREAM_ID
 
 typedef struct UsedContext
 {
@@ -41,6 +36,8 @@ typedef struct UsedContext
 	List	   *queries;		/* that we are in, innermost first */
 } UsedContext;
 
+static Datum column_value(CqrsEventRow *event, int column, bool *isnull);
+static Datum keep_value(CqrsArena *arena, Datum value, Form_pg_attribute att);
 static void use_column(UsedContext *context, int levelsup, int varno, AttrNumber attno);
 static bool find_used(Node *node, void *context);
 
@@ -51,28 +48,25 @@ void
 cqrs_batch_rule_begin(CqrsRule *rule)
 {
 	Relation	event = cqrs_table_open("event", AccessShareLock);
-	TupleDesc	desc = CreateTemplateTupleDesc(EVENTS_NATTS);
-	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
+	TupleDesc	desc = CreateTemplateTupleDesc(CQRS_EVENTS_NATTS);
+	CqrsBatchEvents *events = palloc0(sizeof(CqrsBatchEvents));
 
 	for (int i = 1; i <= EVENT_NATTS; i++)
 		TupleDescCopyEntry(desc, i, RelationGetDescr(event), i);
-	TupleDescInitEntry(desc, EVENTS_STREAM_ID, "stream_id", TEXTOID, -1, 0);
+	TupleDescInitEntry(desc, CQRS_EVENTS_STREAM_ID, "stream_id", TEXTOID, -1, 0);
 	table_close(event, NoLock);
 
-	/* kept aligned: a short header would cost a copy at each look at the data */
-	cqrs_tupdesc_set_storage(desc, EVENT_DATA, TYPSTORAGE_PLAIN);
+	events->relation.md.name = CQRS_BATCH_EVENTS;
+	events->relation.md.reliddesc = InvalidOid;
+	events->relation.md.tupdesc = desc;
+	events->relation.md.enrtype = ENR_NAMED_TUPLESTORE;
+	events->relation.md.enrtuples = 10000;
+	events->relation.reldata = events;
+	cqrs_arena_init(&events->arena, CurrentMemoryContext, "batch rule");
 
-	relation->md.name = "events";
-	relation->md.reliddesc = InvalidOid;
-	relation->md.tupdesc = desc;
-	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
-	relation->md.enrtuples = 10000;
-
-	rule->events_desc = desc;
-	rule->events_slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
-	rule->relation = relation;
+	rule->events = events;
 	rule->environment = create_queryEnv();
-	register_ENR(rule->environment, relation);
+	register_ENR(rule->environment, &events->relation);
 }
 
 /*
@@ -82,53 +76,48 @@ void
 cqrs_batch_rule_check(CqrsRule *rule)
 {
 	CqrsStatement *statement = linitial(rule->statements);
+	CqrsBatchEvents *events = rule->events;
 	UsedContext context = {rule, NIL};
 	ListCell   *lc;
+	int			column = -1;
 
 	foreach(lc, statement->source->query_list)
 		find_used(lfirst(lc), &context);
+
+	memset(events->places, -1, sizeof(events->places));
+	while ((column = bms_next_member(events->used, column)) >= 0)
+		events->places[column] = events->nused++;
 }
 
 /*
- * Keeps an event for cqrs_batch_rule_run().  The current memory context lives
- * until then.
+ * Keeps an event for cqrs_batch_rule_run().
  */
 void
 cqrs_batch_rule_add(CqrsRule *rule, CqrsEventRow *event)
 {
-	TupleTableSlot *slot = rule->events_slot;
-	text	   *stream_id = NULL;
+	CqrsBatchEvents *events = rule->events;
+	TupleDesc	desc = events->relation.md.tupdesc;
+	NullableDatum *kept = cqrs_arena_alloc(&events->arena, events->nused * sizeof(NullableDatum));
 	int			column = -1;
 
-	if (rule->events == NULL)
-		rule->events = tuplestore_begin_heap(false, false, work_mem);
-
-	ExecClearTuple(slot);
-	memset(slot->tts_isnull, true, EVENTS_NATTS * sizeof(bool));
-	while ((column = bms_next_member(rule->events_used, column)) >= 0)
+	if (events->count == events->allocated)
 	{
-		if (column == EVENTS_STREAM_ID)
-		{
-			slot->tts_values[column - 1] = cqrs_event_stream_id(event->slot);
-			slot->tts_isnull[column - 1] = false;
-			stream_id = (text *) DatumGetPointer(slot->tts_values[column - 1]);
-		}
-		else if (column == EVENT_DATA)
-		{
-			slot->tts_values[column - 1] = JsonbPGetDatum(cqrs_event_data(event));
-			slot->tts_isnull[column - 1] = false;
-		}
-		else
-			slot->tts_values[column - 1] = slot_getattr(event->slot, column,
-														&slot->tts_isnull[column - 1]);
+		events->allocated = Max(1024, events->allocated * 2);
+		events->events = events->events ?
+			repalloc_huge(events->events, events->allocated * sizeof(NullableDatum *)) :
+			MemoryContextAllocHuge(events->arena.context,
+								   events->allocated * sizeof(NullableDatum *));
 	}
-	ExecStoreVirtualTuple(slot);
-	tuplestore_puttupleslot(rule->events, slot);
-	rule->events_count++;
+	events->events[events->count++] = kept;
 
-	ExecClearTuple(slot);
-	if (stream_id)
-		pfree(stream_id);
+	for (int i = 0; (column = bms_next_member(events->used, column)) >= 0; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, column - 1);
+
+		kept[i].value = column_value(event, column, &kept[i].isnull);
+		if (!kept[i].isnull && !att->attbyval)
+			kept[i].value = keep_value(&events->arena, kept[i].value, att);
+	}
 }
 
 /*
@@ -137,28 +126,64 @@ cqrs_batch_rule_add(CqrsRule *rule, CqrsEventRow *event)
 void
 cqrs_batch_rule_run(CqrsRule *rule)
 {
-	Tuplestorestate *events = rule->events;
-
-	if (events == NULL)
+	if (rule->events->count == 0)
 		return;
-	rule->relation->md.enrtuples = rule->events_count;
-	rule->relation->reldata = events;
 	cqrs_statement_run(linitial(rule->statements), NULL, rule->environment);
 	cqrs_batch_rule_forget(rule);
-	tuplestore_end(events);
 }
 
-/*
- * Forgets the events.  After an error that is all there is to do: the end of
- * the subtransaction has closed the store's files, and its memory goes with
- * its memory context.
- */
 void
 cqrs_batch_rule_forget(CqrsRule *rule)
 {
-	rule->relation->reldata = NULL;
-	rule->events = NULL;
-	rule->events_count = 0;
+	CqrsBatchEvents *events = rule->events;
+
+	cqrs_arena_reset(&events->arena);
+	events->events = NULL;
+	events->count = events->allocated = 0;
+}
+
+Size
+cqrs_batch_rule_memory(CqrsRule *rule)
+{
+	return rule->events->count == 0 ? 0 : cqrs_arena_memory(&rule->events->arena);
+}
+
+static Datum
+column_value(CqrsEventRow *event, int column, bool *isnull)
+{
+	if (column == CQRS_EVENTS_STREAM_ID)
+	{
+		*isnull = false;
+		return cqrs_event_stream_id(event->slot);
+	}
+	return slot_getattr(event->slot, column, isnull);
+}
+
+/*
+ * Copies a value.  JSON gets a long header, or each look at it would have to
+ * make a copy; what is compressed or stored elsewhere is fetched, once.
+ */
+static Datum
+keep_value(CqrsArena *arena, Datum value, Form_pg_attribute att)
+{
+	struct varlena *source = (struct varlena *) DatumGetPointer(value);
+	Size		size;
+	char	   *copy;
+
+	if (att->attlen == -1 && (VARATT_IS_EXTERNAL(source) || VARATT_IS_COMPRESSED(source)))
+		source = PG_DETOAST_DATUM(value);
+	if (att->atttypid == JSONBOID && VARATT_IS_SHORT(source))
+	{
+		size = VARSIZE_SHORT(source) - VARHDRSZ_SHORT;
+		copy = cqrs_arena_alloc(arena, size + VARHDRSZ);
+		SET_VARSIZE(copy, size + VARHDRSZ);
+		memcpy(VARDATA(copy), VARDATA_SHORT(source), size);
+		return PointerGetDatum(copy);
+	}
+	size = datumGetSize(PointerGetDatum(source), false, att->attlen);
+	copy = cqrs_arena_alloc(arena, size);
+	memcpy(copy, source, size);
+	return PointerGetDatum(copy);
 }
 
 static bool
@@ -190,19 +215,19 @@ use_column(UsedContext *context, int levelsup, int varno, AttrNumber attno)
 {
 	Query	   *query = list_nth_node(Query, context->queries, levelsup);
 	RangeTblEntry *rte = rt_fetch(varno, query->rtable);
-	CqrsRule   *rule = context->rule;
+	CqrsBatchEvents *events = context->rule->events;
 
 	if (rte->rtekind == RTE_NAMEDTUPLESTORE)
 	{
 		if (attno > 0)
-			rule->events_used = bms_add_member(rule->events_used, attno);
+			events->used = bms_add_member(events->used, attno);
 		else
-			rule->events_used = bms_add_range(rule->events_used, 1, EVENTS_NATTS);
+			events->used = bms_add_range(events->used, 1, CQRS_EVENTS_NATTS);
 	}
 	else if (rte->rtekind == RTE_JOIN)
 	{
 		/* the alias is an expression of the level at which the join is */
-		UsedContext inner = {rule, list_copy_tail(context->queries, levelsup)};
+		UsedContext inner = {context->rule, list_copy_tail(context->queries, levelsup)};
 
 		if (attno > 0)
 			find_used(list_nth(rte->joinaliasvars, attno - 1), &inner);

@@ -10,8 +10,8 @@
  *		see its table, that table is flushed.  Batch rules come last.
  *
  *		Memory: "context" holds what has been compiled and lives as long as the
- *		engine; "work_context" holds what has been put off, and is reset when
- *		nothing is; "event_context" is reset at each event.
+ *		engine; what has been put off lies in arenas, which are reset when it has
+ *		been done; "event_context" is reset at each event.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -153,7 +153,6 @@ cqrs_engine_flush(CqrsEngine *engine)
 	MemoryContextSwitchTo(before);
 	cqrs_fold_events_forget(engine);
 	MemoryContextReset(engine->event_context);
-	MemoryContextReset(engine->work_context);
 }
 
 void
@@ -173,7 +172,6 @@ cqrs_engine_reset(CqrsEngine *engine)
 	}
 	engine->failed = NULL;
 	MemoryContextReset(engine->event_context);
-	MemoryContextReset(engine->work_context);
 }
 
 char *
@@ -196,12 +194,14 @@ cqrs_engine_failed_rule(CqrsEngine *engine)
 Size
 cqrs_engine_memory(CqrsEngine *engine)
 {
-	Size		result = MemoryContextMemAllocated(engine->work_context, true) +
-		MemoryContextMemAllocated(engine->fold_events.context, true);
+	Size		result = cqrs_arena_memory(&engine->fold_events);
 	ListCell   *lc;
 
 	foreach(lc, engine->tables)
 		result += cqrs_fold_table_memory(lfirst(lc));
+	foreach(lc, engine->rules)
+		if (((CqrsRule *) lfirst(lc))->kind == CQRS_RULE_BATCH)
+			result += cqrs_batch_rule_memory(lfirst(lc));
 	return result;
 }
 
@@ -228,8 +228,6 @@ begin_engine(const char *projection, const char *schema)
 	engine->schema = MemoryContextStrdup(context, schema);
 	engine->event_context = AllocSetContextCreate(context, "cqrs rule engine: event",
 												  ALLOCSET_DEFAULT_SIZES);
-	engine->work_context = AllocSetContextCreate(context, "cqrs rule engine: deferred work",
-												 ALLOCSET_DEFAULT_SIZES);
 	cqrs_arena_init(&engine->fold_events, context, "events");
 	engine->valid = true;
 	remember_engine(engine);
@@ -339,8 +337,6 @@ roles_changed(Datum arg, int cacheid, uint32 hashvalue)
 static void
 apply_rule(CqrsEngine *engine, CqrsRule *rule)
 {
-	MemoryContext before;
-
 	switch (rule->kind)
 	{
 		case CQRS_RULE_SQL:
@@ -353,9 +349,7 @@ apply_rule(CqrsEngine *engine, CqrsRule *rule)
 			break;
 
 		case CQRS_RULE_BATCH:
-			before = MemoryContextSwitchTo(engine->work_context);
 			cqrs_batch_rule_add(rule, &engine->event);
-			MemoryContextSwitchTo(before);
 			break;
 	}
 }

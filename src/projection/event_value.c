@@ -43,6 +43,7 @@
 #define SHORT_NUMERIC_WEIGHT(header)	((header) & 0x003F)
 #define SHORT_NUMERIC_WEIGHT_NEGATIVE(header)	(((header) & 0x0040) != 0)
 
+static Jsonb *event_data(CqrsEventRow *event);
 static void init_input(CqrsField *field);
 static void init_populate(CqrsField *field);
 static Datum column_value(CqrsEventRow *event, CqrsField *field, bool *isnull);
@@ -139,33 +140,6 @@ cqrs_event_value(CqrsEventRow *event, CqrsField *field, bool *isnull)
 }
 
 /*
- * The data of the event, detoasted and aligned, once.  Good until the next
- * event.
- */
-Jsonb *
-cqrs_event_data(CqrsEventRow *event)
-{
-	if (event->data == NULL)
-	{
-		bool		isnull;
-		Pointer		datum = DatumGetPointer(slot_getattr(event->slot, EVENT_DATA, &isnull));
-
-		/* a pointer to a value stored elsewhere has a short header, too */
-		if (VARATT_IS_SHORT(datum) && !VARATT_IS_EXTERNAL(datum))
-		{
-			Size		length = VARSIZE_SHORT(datum) - VARHDRSZ_SHORT;
-
-			event->data = (Jsonb *) event->buffer.bytes;
-			SET_VARSIZE(event->data, length + VARHDRSZ);
-			memcpy(VARDATA(event->data), VARDATA_SHORT(datum), length);
-		}
-		else
-			event->data = DatumGetJsonbP(PointerGetDatum(datum));
-	}
-	return event->data;
-}
-
-/*
  * What follows the category and "-" in the name of the stream; the whole name
  * when it is all category.
  */
@@ -219,13 +193,40 @@ init_populate(CqrsField *field)
 	fmgr_info_set_expr((Node *) call, &field->function);
 }
 
+/*
+ * The data of the event, detoasted and aligned, once.  Good until the next
+ * event.
+ */
+static Jsonb *
+event_data(CqrsEventRow *event)
+{
+	if (event->data == NULL)
+	{
+		bool		isnull;
+		Pointer		datum = DatumGetPointer(slot_getattr(event->slot, EVENT_DATA, &isnull));
+
+		/* a pointer to a value stored elsewhere has a short header, too */
+		if (VARATT_IS_SHORT(datum) && !VARATT_IS_EXTERNAL(datum))
+		{
+			Size		length = VARSIZE_SHORT(datum) - VARHDRSZ_SHORT;
+
+			event->data = (Jsonb *) event->buffer.bytes;
+			SET_VARSIZE(event->data, length + VARHDRSZ);
+			memcpy(VARDATA(event->data), VARDATA_SHORT(datum), length);
+		}
+		else
+			event->data = DatumGetJsonbP(PointerGetDatum(datum));
+	}
+	return event->data;
+}
+
 static Datum
 column_value(CqrsEventRow *event, CqrsField *field, bool *isnull)
 {
 	if (field->column == EVENT_DATA)
 	{
 		*isnull = false;
-		return JsonbPGetDatum(cqrs_event_data(event));
+		return JsonbPGetDatum(event_data(event));
 	}
 	return slot_getattr(event->slot, field->column, isnull);
 }
@@ -248,7 +249,7 @@ payload_value(CqrsEventRow *event, CqrsField *field, bool *isnull)
 		return kept->value;
 	}
 
-	data = cqrs_event_data(event);
+	data = event_data(event);
 	*isnull = !JB_ROOT_IS_OBJECT(data) ||
 		getKeyJsonValueFromContainer(&data->root, field->name, field->name_length,
 									 &json) == NULL ||
@@ -393,7 +394,7 @@ populate_value(CqrsEventRow *event, CqrsField *field, bool *isnull)
 	HeapTupleData tuple;
 
 	record = FunctionCall2(&field->function, field->empty,
-						   JsonbPGetDatum(cqrs_event_data(event)));
+						   JsonbPGetDatum(event_data(event)));
 	header = DatumGetHeapTupleHeader(record);
 	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
 	ItemPointerSetInvalid(&tuple.t_self);

@@ -171,8 +171,7 @@ cqrs_fold_events_forget(CqrsEngine *engine)
 Size
 cqrs_fold_table_memory(CqrsFoldTable *table)
 {
-	return table->nrows == 0 ? 0 :
-		MemoryContextMemAllocated(table->arena.context, true);
+	return table->nrows == 0 ? 0 : cqrs_arena_memory(&table->arena);
 }
 
 static Datum

@@ -22,7 +22,6 @@
 #include "utils/jsonb.h"
 #include "utils/plancache.h"
 #include "utils/queryenvironment.h"
-#include "utils/tuplestore.h"
 
 #include "projection/arena.h"
 #include "projection/engine.h"
@@ -132,12 +131,7 @@ struct CqrsRule
 
 	/* batch rule */
 	QueryEnvironment *environment;
-	EphemeralNamedRelation relation;
-	TupleDesc	events_desc;
-	TupleTableSlot *events_slot;
-	Bitmapset  *events_used;	/* columns that the statement looks at */
-	Tuplestorestate *events;	/* NULL: none */
-	int64		events_count;
+	struct CqrsBatchEvents *events;
 };
 
 struct CqrsEngine
@@ -146,7 +140,6 @@ struct CqrsEngine
 	char	   *schema;
 	MemoryContext context;
 	MemoryContext event_context;	/* reset at each event */
-	MemoryContext work_context; /* deferred work, without that of the folds */
 	List	   *rules;			/* of CqrsRule */
 	CqrsRule   *failed;			/* the rule that the last error came from, or NULL */
 	struct CqrsDispatch *dispatch;	/* event type to rules */
@@ -170,7 +163,6 @@ extern void cqrs_scope_setup_parser(ParseState *pstate, void *scope);
 extern void cqrs_field_init(CqrsField *field);
 extern void cqrs_event_begin(CqrsEventRow *event, TupleTableSlot *slot);
 extern Datum cqrs_event_value(CqrsEventRow *event, CqrsField *field, bool *isnull);
-extern Jsonb *cqrs_event_data(CqrsEventRow *event);
 extern Datum cqrs_event_stream_id(TupleTableSlot *slot);
 
 /* rule.c */
@@ -203,5 +195,6 @@ extern void cqrs_batch_rule_check(CqrsRule *rule);
 extern void cqrs_batch_rule_add(CqrsRule *rule, CqrsEventRow *event);
 extern void cqrs_batch_rule_run(CqrsRule *rule);
 extern void cqrs_batch_rule_forget(CqrsRule *rule);
+extern Size cqrs_batch_rule_memory(CqrsRule *rule);
 
 #endif							/* CQRS_RULE_H */

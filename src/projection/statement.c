@@ -34,12 +34,15 @@
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
+#include "projection/batch_events.h"
 #include "projection/rule.h"
 
 /* how often to look at the tables' sizes: after so many executions, at most */
 #define FIRST_LOOK		16
 #define LONGEST_PAUSE	16384
 
+static CachedPlan *get_plan(CachedPlanSource *source, ResourceOwner owner,
+							QueryEnvironment *environment);
 static void forget_outgrown_plan(CqrsStatement *statement);
 static uint64 count_blocks(CachedPlanSource *source);
 static void run_planned(PlannedStmt *planned, const char *text, ParamListInfo params,
@@ -58,7 +61,7 @@ cqrs_statement_run(CqrsStatement *statement, ParamListInfo params,
 
 	if (++statement->executions >= statement->next_look)
 		forget_outgrown_plan(statement);
-	plan = GetCachedPlan(source, NULL, CurrentResourceOwner, environment);
+	plan = get_plan(source, CurrentResourceOwner, environment);
 	if (statement->generation == 0)
 		statement->generation = source->generation;
 
@@ -75,7 +78,7 @@ cqrs_statement_run(CqrsStatement *statement, ParamListInfo params,
 void
 cqrs_statement_try_plan(CqrsStatement *statement, QueryEnvironment *environment)
 {
-	ReleaseCachedPlan(GetCachedPlan(statement->source, NULL, NULL, environment), NULL);
+	ReleaseCachedPlan(get_plan(statement->source, NULL, environment), NULL);
 }
 
 /*
@@ -87,6 +90,24 @@ cqrs_statement_valid(CqrsStatement *statement)
 	return CachedPlanIsValid(statement->source) &&
 		(statement->generation == 0 ||
 		 statement->generation == statement->source->generation);
+}
+
+static CachedPlan *
+get_plan(CachedPlanSource *source, ResourceOwner owner, QueryEnvironment *environment)
+{
+	QueryEnvironment *before = cqrs_batch_scan_plan(environment);
+	CachedPlan *volatile plan = NULL;
+
+	PG_TRY();
+	{
+		plan = GetCachedPlan(source, NULL, owner, environment);
+	}
+	PG_FINALLY();
+	{
+		cqrs_batch_scan_plan(before);
+	}
+	PG_END_TRY();
+	return plan;
 }
 
 /*

@@ -28,7 +28,7 @@ my %key_exprs = (
 	'int' => [ '{k}', "(event.data->>'k')::int", '{k} % 3', '{n}' ],
 	'smallint' => [ '{k}::smallint', '{k}' ],
 	'diff.key' => [ '{k}', '({k} % 2)::diff.key' ],
-	'text' => [ "'k' || {k}", "event.data->>'k'", 'event.stream', 'event.stream_id', '{s}' ],
+	'text' => [ "'k' || {k}", "event.data->>'k'", 'event.stream', 'event.stream_id', '{s}', 'CASE WHEN {b} THEN upper({s}) ELSE {s} END' ],
 	'varchar(8)' => [ "('v' || {k})::varchar(8)", "'v' || {k}" ],
 	'char(4)' => [ "('c' || {k})::char(4)", 'event.stream_id' ],
 	'uuid' => [ "md5('x' || {k})::uuid" ],
@@ -103,13 +103,14 @@ sub make_table
 	for my $i (0 .. $nkeys - 1)
 	{
 		my $type = pick('bigint', 'bigint', 'int', 'int', 'text', sort keys %key_exprs);
-		push @{ $t{keys} }, { name => "k$i", type => $type };
-		push @ddl, "k$i $type";
+		my $ddl = $type . collation($type);
+		push @{ $t{keys} }, { name => "k$i", type => $type, ddl => $ddl };
+		push @ddl, "k$i $ddl";
 	}
 	for my $i (0 .. 1 + rnd(4))
 	{
 		my $type = pick('int', 'int', 'text', 'text', 'numeric', sort keys %values);
-		my $ddl = "c$i $type";
+		my $ddl = "c$i $type" . collation($type);
 		$ddl .= ' NOT NULL' if chance(8);
 		$ddl .= ' DEFAULT 7' if $type eq 'int' && chance(30);
 		$ddl .= " DEFAULT 'dft'" if $type eq 'text' && chance(30);
@@ -143,12 +144,31 @@ sub make_table
 	return \%t;
 }
 
-sub value_for { my ($c) = @_; return pick(@{ $values{ $c->{type} } }) }
+# The second table refers to rows of the first one.
+sub refer
+{
+	my ($parent, $child) = @_;
+	my $key = $parent->{keys}[0];
+
+	return if !$parent->{pk} || @{ $parent->{keys} } > 1 || !$values{ $key->{type} };
+	push @{ $child->{columns} }, { name => 'f0', type => $key->{type}, values => [ @{ $key_exprs{ $key->{type} } }[ 0, 0 ], 'NULL' ] };
+	$child->{ddl} .= " ALTER TABLE $child->{name} ADD COLUMN f0 $key->{ddl} REFERENCES $parent->{name}"
+	  . pick('', '', ' ON DELETE CASCADE', ' ON DELETE SET NULL', ' ON UPDATE CASCADE') . ';';
+}
+
+sub collation
+{
+	my ($type) = @_;
+	return '' if $type ne 'text' || chance(75);
+	return ' COLLATE ' . pick('"C"', 'diff.ignores_case');
+}
+
+sub value_for { my ($c) = @_; return pick(@{ $c->{values} // $values{ $c->{type} } }) }
 
 sub update_for
 {
 	my ($c, $prefix) = @_;
-	return value_for($c) if chance(35) || !$updates{ $c->{type} };
+	return value_for($c) if $c->{values} || chance(35) || !$updates{ $c->{type} };
 	my $e = pick(@{ $updates{ $c->{type} } });
 	$e =~ s/\{c\}/$prefix$c->{name}/g;
 	return $e;
@@ -315,8 +335,10 @@ sub make_case
 	$state = ($seed * 7919 + $number * 104729 + 12345) % 2147483648;
 	rnd(2) for 1 .. 10;
 
-	my @tables = map { make_table("t$_") } 1 .. (chance(70) ? 1 : 2);
-	my (@types, @rules, @checks, @plain, @counts);
+	my @tables = map { make_table("t$_") } 1 .. (chance(60) ? 1 : 2);
+	refer(@tables) if @tables == 2 && chance(40);
+	my (@types, @kinds, @rules, @checks, @plain, @counts);
+	my $functions = '';
 	for my $type (grep { $_ ne '*' || chance(10) } 'A', 'B', 'C', '*')
 	{
 		my @statements;
@@ -333,9 +355,22 @@ sub make_case
 			s/\{([kqnmsbjadvt])\}/(event.data->>'$1')::$cast{$1}/g for @statements;
 		}
 		push @types, $type;
-		push @rules, join('; ', map { typed($_) } @statements);
-		push @checks, check_of(@statements);
 		push @plain, map { plain($_) } @statements;
+		if (chance(8))
+		{
+			my $name = 'f_' . ($type eq '*' ? 'all' : lc $type);
+			$functions .= " CREATE FUNCTION build.$name(cqrs.event) RETURNS void LANGUAGE sql AS \$f\$ "
+			  . join('; ', map { plain($_) } @statements) . "; SELECT \$f\$;";
+			push @kinds, 'function';
+			push @rules, "build.$name(cqrs.event)";
+			push @checks, '';
+		}
+		else
+		{
+			push @kinds, 'sql';
+			push @rules, join('; ', map { typed($_) } @statements);
+			push @checks, check_of(@statements);
+		}
 		push @counts, scalar @statements;
 	}
 
@@ -348,9 +383,9 @@ sub make_case
 		push @events, pick('A', 'A', 'B', 'B', 'C', 'X');
 		push @datas, event_data($keys, $faults);
 	}
-	return sprintf("SELECT * FROM diff.run(%s, %s, %s,\n %s,\n %s,\n %s,\n %s,\n array[%s], %s, %s::jsonb[]);\n",
-		quote("$seed/$number"), quote(join(' ', map { $_->{ddl} } @tables)),
-		array(map { $_->{name} } @tables), array(@types), array(@rules), array(@checks),
+	return sprintf("SELECT * FROM diff.run(%s, %s, %s,\n %s, %s,\n %s,\n %s,\n %s,\n array[%s], %s, %s::jsonb[]);\n",
+		quote("$seed/$number"), quote(join(' ', map { $_->{ddl} } @tables) . $functions),
+		array(map { $_->{name} } @tables), array(@kinds), array(@types), array(@rules), array(@checks),
 		array(@plain), join(', ', @counts), array(@events), array(@datas));
 }
 

@@ -4,6 +4,7 @@ CREATE SCHEMA diff;
 CREATE DOMAIN diff.positive AS int CHECK (VALUE > 0);
 CREATE DOMAIN diff.short_text AS varchar(5) CHECK (VALUE <> 'bad');
 CREATE DOMAIN diff.key AS int;
+CREATE COLLATION diff.ignores_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 CREATE TYPE diff.payload AS (k int, q bigint, n int, m numeric, s text, b boolean, j jsonb, a int[], d diff.positive, v varchar(4), t timestamptz);
 CREATE TYPE diff.f_k AS (k int);
 CREATE TYPE diff.f_q AS (q bigint);
@@ -90,13 +91,13 @@ BEGIN
 	DEALLOCATE ALL;
 END $$;
 
-CREATE FUNCTION diff.engine(types text[], rules text[], counts int[], tables text[], batch int,
+CREATE FUNCTION diff.engine(kinds text[], types text[], rules text[], counts int[], tables text[], batch int,
 							OUT failures text[], OUT digest text)
 LANGUAGE plpgsql AS $$
 BEGIN
 	BEGIN
 		SELECT array_agg(diff.failure(e.failed, e.sqlstate, e.message, counts)) INTO failures
-		  FROM public.engine_apply(array_fill('sql'::text, array[array_length(types, 1)]), types, rules, 'diff.ev', batch) e;
+		  FROM public.engine_apply(kinds, types, rules, 'diff.ev', batch) e;
 		digest := diff.digest(tables);
 		RAISE EXCEPTION SQLSTATE 'ZZ001';
 	EXCEPTION WHEN SQLSTATE 'ZZ001' THEN
@@ -106,7 +107,7 @@ END $$;
 CREATE TABLE diff.summary (folds bigint, statements bigint, failures bigint, cases bigint, refused bigint);
 INSERT INTO diff.summary VALUES (0, 0, 0, 0, 0);
 
-CREATE FUNCTION diff.run(case_name text, ddl text, tables text[], types text[], rules text[],
+CREATE FUNCTION diff.run(case_name text, ddl text, tables text[], kinds text[], types text[], rules text[],
 						 checks text[], statements text[], counts int[], events text[], datas jsonb[])
 RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
@@ -127,9 +128,9 @@ BEGIN
 		SELECT * INTO expected FROM diff.reference(types, checks, statements, counts, tables);
 		BEGIN
 			SELECT count(*) FILTER (WHERE plan = 'fold') AS f, count(*) FILTER (WHERE plan <> 'fold') AS s INTO nfolds, nstatements
-			  FROM public.engine_explain(array_fill('sql'::text, array[array_length(types, 1)]), types, rules);
+			  FROM public.engine_explain(kinds, types, rules);
 			FOR b IN 1 .. 3 LOOP
-				SELECT * INTO actual FROM diff.engine(types, rules, counts, tables, (array[1, 7, 1000])[b]);
+				SELECT * INTO actual FROM diff.engine(kinds, types, rules, counts, tables, (array[1, 7, 1000])[b]);
 				IF actual.failures IS DISTINCT FROM expected.failures
 				   OR actual.digest IS DISTINCT FROM expected.digest THEN
 					RETURN NEXT format(E'MISMATCH in case %s, batch size %s\n%s\nrules: %s\nevents: %s\nexpected: %s\nactual: %s',
