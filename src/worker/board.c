@@ -391,7 +391,7 @@ init_board(void *address)
 {
 	CqrsBoard  *board = (CqrsBoard *) address;
 
-	pg_atomic_init_u32(&board->list_databases, 1);
+	pg_atomic_init_u32(&board->list_databases, CQRS_LIST_ALL);
 	ConditionVariableInit(&board->left);
 	for (int i = 0; i < CQRS_MAX_DATABASES; i++)
 	{

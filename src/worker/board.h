@@ -147,7 +147,12 @@ typedef struct CqrsBoard
 {
 	PGPROC	   *launcher;		/* NULL: there is none; may be read without lock */
 	TimestampTz launcher_since;
-	pg_atomic_uint32 list_databases;	/* 1: the launcher is to look at all databases */
+/* what the launcher is asked to do about databases */
+#define CQRS_LIST_NEW	0x01	/* look into those that it does not know yet */
+#define CQRS_LIST_ALL	0x02	/* look into all of them */
+
+	pg_atomic_uint32 list_databases;	/* CQRS_LIST_... */
+	Oid			unscanned;		/* a scanner has ended there before its time; InvalidOid: none */
 	ConditionVariable left;		/* a slot has become free */
 	int			n_tasks;		/* no task lies beyond */
 	CqrsBoardDatabase databases[CQRS_MAX_DATABASES];

@@ -45,7 +45,7 @@ typedef struct Notes
 	CqrsBoardDatabase *database;	/* NULL: nothing */
 	bool		appended;
 	bool		defined;
-	bool		list_databases;
+	uint32		list_databases; /* CQRS_LIST_... */
 	bool		blocked;
 } Notes;
 
@@ -76,12 +76,28 @@ cqrs_wakeup_in_worker(void)
 }
 
 /*
- * When the transaction commits, the launcher is to look at all databases.
+ * When the transaction commits, the launcher is to look into databases: those
+ * that it does not know yet, or all (CQRS_LIST_...).
  */
 void
-cqrs_wakeup_list_databases(void)
+cqrs_wakeup_list_databases(uint32 which)
 {
-	notes.list_databases = true;
+	notes.list_databases |= which;
+}
+
+/*
+ * When the transaction commits, the launcher is to look into this database.
+ */
+void
+cqrs_wakeup_scan(void)
+{
+	CqrsBoardDatabase *database = cqrs_board() ? cqrs_board_database(MyDatabaseId, false) : NULL;
+
+	/* where there has been nothing to serve, a change of a projection will tell */
+	if (database == NULL)
+		return;
+	notes.database = database;
+	notes.defined = true;
 }
 
 /*
@@ -138,9 +154,9 @@ at_end(XactEvent event, void *arg)
 			cqrs_applied_settle(true);
 			if (notes.database)
 				tell(false);
-			if (notes.list_databases && cqrs_board())
+			if (notes.list_databases != 0 && cqrs_board())
 			{
-				pg_atomic_write_u32(&cqrs_board()->list_databases, 1);
+				pg_atomic_fetch_or_u32(&cqrs_board()->list_databases, notes.list_databases);
 				cqrs_board_wake_launcher();
 			}
 			break;
