@@ -81,7 +81,7 @@ static Worker worker;
 
 static void serve(int task);
 static bool apply_one_batch(int task);
-static CqrsUpkeep apply_in_transaction(const CqrsBoardTask *entry);
+static CqrsUpkeep apply_in_transaction(const CqrsBoardTask *entry, uint32 definition);
 static void record_error(int task, uint32 definition);
 static bool choose(int *task, TimestampTz *next_retry);
 static bool comes_before(const CqrsBoardTask *a, const CqrsBoardTask *b);
@@ -178,11 +178,13 @@ apply_one_batch(int task)
 
 	PG_TRY();
 	{
-		CqrsUpkeep	r = apply_in_transaction(entry);
+		CqrsUpkeep	r = apply_in_transaction(entry, definition);
 
 		result.result.status = r.result.status;
 		result.result.applied = r.result.applied;
 		result.result.parked = r.result.parked;
+		result.result.build = r.result.build;
+		result.result.cursor_place = r.result.cursor_place;
 		result.not_before = r.not_before;
 		result.due = r.due;
 	}
@@ -200,6 +202,9 @@ apply_one_batch(int task)
 		entry->failures = 0;
 		cqrs_board()->pools[worker.slot->pool].failures = 0;
 		cqrs_board()->pools[worker.slot->pool].problem = CQRS_POOL_FINE;
+		entry->build = result.result.build;
+		entry->build_definition = definition;
+		entry->cursor_place = result.result.cursor_place;
 		entry->parked += result.result.parked;
 		entry->batches++;
 		entry->not_before = result.not_before;
@@ -218,7 +223,7 @@ apply_one_batch(int task)
 }
 
 static CqrsUpkeep
-apply_in_transaction(const CqrsBoardTask *entry)
+apply_in_transaction(const CqrsBoardTask *entry, uint32 definition)
 {
 	CqrsUpkeep	result = {.result = {.status = CQRS_APPLY_NOT_RUNNING}};
 
@@ -227,8 +232,11 @@ apply_in_transaction(const CqrsBoardTask *entry)
 	pgstat_report_activity(STATE_RUNNING, entry->others ? "rebuilding" : "applying events");
 
 	/* a worker may outlive the extension, or its version, for a moment */
+	CqrsApplyOptions options = {.max_events = PG_INT64_MAX};
 	if (cqrs_extension_state(NULL) == CQRS_EXTENSION_READY)
 	{
+	if (entry->build_definition == definition)
+		options.build = entry->build;
 		PushActiveSnapshot(GetTransactionSnapshot());
 		if (!cqrs_database_is_settled())
 		{
@@ -238,7 +246,7 @@ apply_in_transaction(const CqrsBoardTask *entry)
 		else if (entry->others)
 			result = cqrs_projection_upkeep(NameStr(entry->name), PG_INT64_MAX, false);
 		else
-			result.result = cqrs_projection_apply(NameStr(entry->name), PG_INT64_MAX, false);
+			result.result = cqrs_projection_apply_with(NameStr(entry->name), &options);
 		PopActiveSnapshot();
 	}
 	if (result.result.applied > 0)
