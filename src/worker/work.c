@@ -219,24 +219,31 @@ apply_one_batch(int task)
 	}
 	cqrs_board_unlock();
 	ConditionVariableBroadcast(&worker.database->progress);
+
+	/* whoever waits is on the way: what is left to do takes none of his time */
+	if (!failed)
+	{
+		pgstat_report_stat(false);
+		pgstat_report_activity(STATE_IDLE, NULL);
+	}
 	return !failed && result.result.status == CQRS_APPLY_MORE;
 }
 
 static CqrsUpkeep
 apply_in_transaction(const CqrsBoardTask *entry, uint32 definition)
 {
+	CqrsApplyOptions options = {.max_events = PG_INT64_MAX};
 	CqrsUpkeep	result = {.result = {.status = CQRS_APPLY_NOT_RUNNING}};
 
+	if (entry->build_definition == definition)
+		options.build = entry->build;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	pgstat_report_activity(STATE_RUNNING, entry->others ? "rebuilding" : "applying events");
 
 	/* a worker may outlive the extension, or its version, for a moment */
-	CqrsApplyOptions options = {.max_events = PG_INT64_MAX};
-	if (cqrs_extension_state(NULL) == CQRS_EXTENSION_READY)
+	if (cqrs_extension_is_ready())
 	{
-	if (entry->build_definition == definition)
-		options.build = entry->build;
 		PushActiveSnapshot(GetTransactionSnapshot());
 		if (!cqrs_database_is_settled())
 		{
@@ -254,8 +261,6 @@ apply_in_transaction(const CqrsBoardTask *entry, uint32 definition)
 	CommitTransactionCommand();
 	if (result.result.applied > 0)
 		CQRS_STOP_POINT("worker-committed");
-	pgstat_report_stat(false);
-	pgstat_report_activity(STATE_IDLE, NULL);
 	return result;
 }
 
