@@ -54,6 +54,7 @@ static bool in_worker = false;
 
 static void note_append(void);
 static void note_change(const char *table);
+static void warn_no_workers(void);
 static void at_end(XactEvent event, void *arg);
 static void tell(bool prepared);
 static void scan(CqrsBoardDatabase *database);
@@ -141,8 +142,30 @@ note_change(const char *table)
 {
 	if (notes.defined || in_worker || strcmp(table, "projection") != 0)
 		return;
+	if (cqrs_board() == NULL)
+	{
+		warn_no_workers();
+		return;
+	}
 	notes.database = cqrs_board_my_database();
 	notes.defined = (notes.database != NULL);
+}
+
+/*
+ * Said once a session: the library was loaded too late for there to be workers.
+ */
+static void
+warn_no_workers(void)
+{
+	static bool warned = false;
+
+	if (warned || IsBinaryUpgrade)
+		return;
+	warned = true;
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("this server has no workers that apply events to projections"),
+			 errhint("Add \"cqrs\" to \"shared_preload_libraries\" and restart the server, or have owners call cqrs_catch_up().")));
 }
 
 static void
