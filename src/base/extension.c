@@ -9,7 +9,7 @@
  *		server, that has loaded the old library may see new ones.  Neither may
  *		read tables that it does not know.  So whoever wants one of our tables or
  *		statements asks here first: once, and again when functions or tables
- *		have been changed, as an update does.  Workers ask before each batch.
+ *		have been changed, as an update does.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -38,6 +38,9 @@
 
 /* has it been looked at since something changed, and was it fine? */
 static bool is_fine = false;
+
+/* ... and there at all? */
+static bool is_ready = false;
 
 static void function_changed(Datum arg, int cacheid, uint32 hashvalue);
 static void relation_changed(Datum arg, Oid relid);
@@ -108,10 +111,28 @@ cqrs_extension_require(void)
 	}
 }
 
+/*
+ * Is it there, and of our version?  Looks when something may have changed.
+ */
+bool
+cqrs_extension_is_ready(void)
+{
+	if (is_ready)
+		return true;
+	/* as above */
+	is_ready = true;
+	if (cqrs_extension_state(NULL) != CQRS_EXTENSION_READY)
+	{
+		is_ready = false;
+		return false;
+	}
+	return is_ready;
+}
+
 static void
 function_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
-	is_fine = false;
+	is_fine = is_ready = false;
 }
 
 /*
@@ -121,5 +142,5 @@ static void
 relation_changed(Datum arg, Oid relid)
 {
 	if (!OidIsValid(relid))
-		is_fine = false;
+		is_fine = is_ready = false;
 }

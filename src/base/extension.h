@@ -23,5 +23,6 @@ typedef enum CqrsExtensionState
 extern void cqrs_extension_init(void);
 extern CqrsExtensionState cqrs_extension_state(char **version);
 extern void cqrs_extension_require(void);
+extern bool cqrs_extension_is_ready(void);
 
 #endif							/* CQRS_EXTENSION_H */

@@ -20,6 +20,7 @@
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
 #include "executor/spi.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
@@ -50,6 +51,10 @@ enum
 	COL_OWN_POSITION
 };
 
+/* versions of a row that are looked at one after another before the index is asked */
+#define MAX_VERSIONS 100
+
+static bool find_near(Relation rel, text *key, ItemPointer hint, TupleTableSlot *slot);
 static void cursor_to_row(const CqrsCursor *cursor, const char *name, CqrsTable *table);
 static void row_to_cursor(TupleTableSlot *slot, CqrsCursor *cursor);
 static CqrsSnapshot *get_snapshot(TupleTableSlot *slot, int column);
@@ -131,6 +136,24 @@ cqrs_cursor_read(const char *name, CqrsCursor *cursor)
 
 	UnregisterSnapshot(snapshot);
 	return found;
+}
+
+/*
+ * The same for one who knows where its row was not long ago.  An index scan
+ * would have to look at each version that an old snapshot keeps.
+ */
+bool
+cqrs_cursor_read_near(const char *name, ItemPointer hint, CqrsCursor *cursor)
+{
+	Relation	rel = cqrs_table_open("cursor", AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	bool		found = find_near(rel, cstring_to_text(name), hint, slot);
+
+	if (found)
+		row_to_cursor(slot, cursor);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, NoLock);
+	return found || cqrs_cursor_read(name, cursor);
 }
 
 /*
@@ -248,6 +271,33 @@ cqrs_moment_take(void)
 	now.next_xid = ReadNextFullTransactionId();
 	now.ceiling = cqrs_log_last_drawn();
 	return now;
+}
+
+/*
+ * Goes from a version of the row to the next until it comes to the one that is
+ * alive.  False when it does not.
+ */
+static bool
+find_near(Relation rel, text *key, ItemPointer hint, TupleTableSlot *slot)
+{
+	ItemPointerData tid = *hint;
+
+	for (int i = 0; i < MAX_VERSIONS; i++)
+	{
+		HeapTuple	tuple;
+
+		if (cqrs_row_at(rel, key, &tid, slot))
+			return true;
+		if (!ItemPointerIsValid(&tid) ||
+			ItemPointerGetBlockNumber(&tid) >= RelationGetNumberOfBlocks(rel) ||
+			!table_tuple_fetch_row_version(rel, &tid, SnapshotAny, slot))
+			return false;
+		tuple = ExecFetchSlotHeapTuple(slot, false, NULL);
+		if (ItemPointerEquals(&tuple->t_data->t_ctid, &tid))
+			return false;
+		tid = tuple->t_data->t_ctid;
+	}
+	return false;
 }
 
 static void

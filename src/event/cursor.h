@@ -55,6 +55,7 @@ extern void cqrs_cursor_begin(CqrsCursor *cursor, int32 incarnation, int64 after
 extern bool cqrs_cursor_lock(Relation rel, const char *name, ItemPointer hint,
 							 TupleTableSlot *slot, CqrsCursor *cursor);
 extern bool cqrs_cursor_read(const char *name, CqrsCursor *cursor);
+extern bool cqrs_cursor_read_near(const char *name, ItemPointer hint, CqrsCursor *cursor);
 extern bool cqrs_cursor_read_as_of(const char *name, Snapshot snapshot, CqrsCursor *cursor);
 extern void cqrs_cursor_of_snapshot(CqrsCursor *cursor, int32 incarnation);
 extern void cqrs_cursor_write(const char *name, ItemPointer tid, const CqrsCursor *cursor);

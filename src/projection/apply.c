@@ -86,6 +86,7 @@ typedef struct Follow
 	bool		complete;
 } Follow;
 
+static CqrsProjection *lock_live_build(const char *name, int32 number);
 static void follow(const CqrsProjection *projection, bool with_own);
 static void try_to_follow(void *arg);
 static void apply_batch(Run *run);
@@ -104,42 +105,54 @@ static void stop(Run *run, const char *reason);
 CqrsApplyResult
 cqrs_projection_apply(const char *name, int64 max_events, bool with_own)
 {
+	return cqrs_projection_apply_with(name, &(CqrsApplyOptions)
+									  {.max_events = max_events, .with_own = with_own});
+}
+
+CqrsApplyResult
+cqrs_projection_apply_with(const char *name, const CqrsApplyOptions *options)
+{
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "cqrs apply",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext before = MemoryContextSwitchTo(context);
-	CqrsApplyOptions options = {.max_events = max_events, .with_own = with_own};
 	CqrsApplyResult result = {.status = CQRS_APPLY_NOT_RUNNING};
 	CqrsProjection *projection;
-	int32		number;
 
 	cqrs_build_require_idle(name);
-	projection = cqrs_projection_find(name);
-	while (projection && projection->live_build != 0)
+	projection = lock_live_build(name, options->build);
+	if (projection && projection->state == CQRS_PROJECTION_RUNNING)
 	{
-		bool		locked = cqrs_build_lock(name, projection->live_build);
-
-		/* what was decided before we had the lock holds */
-		number = projection->live_build;
-		projection = cqrs_projection_find(name);
-		if (projection && projection->live_build == number)
-		{
-			if (!locked)
-				projection = NULL;
-			break;
-		}
-	}
-
-	if (projection && projection->live_build != 0 && projection->state == CQRS_PROJECTION_RUNNING)
-	{
-		result = cqrs_build_apply_batch(projection, projection->live_build, &options);
+		result = cqrs_build_apply_batch(projection, projection->live_build, options);
+		result.build = projection->live_build;
 		cqrs_applied_note(name, result.applied);
 		if (projection->follower != 0 && result.status != CQRS_APPLY_NOT_RUNNING)
-			follow(projection, with_own);
+			follow(projection, options->with_own);
 	}
 
 	MemoryContextSwitchTo(before);
 	MemoryContextDelete(context);
 	return result;
+}
+
+/*
+ * Locks the live build, and then reads what there is of the projection; NULL when
+ * there is nothing to apply events to.  "number" is the live build that there
+ * was a while ago, or 0: it saves reading the projection twice.
+ */
+static CqrsProjection *
+lock_live_build(const char *name, int32 number)
+{
+	for (;;)
+	{
+		bool		locked = (number != 0 && cqrs_build_lock(name, number));
+		CqrsProjection *projection = cqrs_projection_find(name);
+
+		if (projection == NULL || projection->live_build == 0)
+			return NULL;
+		if (projection->live_build == number)
+			return locked ? projection : NULL;
+		number = projection->live_build;
+	}
 }
 
 CqrsApplyResult
@@ -157,6 +170,8 @@ cqrs_build_apply_batch(const CqrsProjection *projection, int32 number,
 	run.max_events = Min(options->max_events, most);
 	run.deadline = TimestampTzPlusMilliseconds(cqrs_clock(), cqrs_batch_max_time);
 	apply_batch(&run);
+	if (run.build)
+		run.result.cursor_place = run.build->cursor_place;
 
 	MemoryContextSwitchTo(before);
 	MemoryContextDelete(context);

@@ -28,6 +28,8 @@ typedef struct CqrsApplyResult
 	CqrsApplyStatus status;
 	int64		applied;		/* events that rules have been applied to */
 	int64		parked;			/* events that have been parked or skipped */
+	int32		build;			/* the live one; 0: none */
+	ItemPointerData cursor_place;	/* hint: where the cursor's row is, if anywhere */
 } CqrsApplyResult;
 
 /*
@@ -39,6 +41,7 @@ typedef struct CqrsApplyOptions
 	bool		with_own;		/* also events of the current transaction */
 	bool		bulk;			/* nobody reads the tables yet: larger batches */
 	const CqrsCursor *limit;	/* only what this cursor has delivered; or NULL */
+	int32		build;			/* hint: the live one was this; 0: who knows */
 } CqrsApplyOptions;
 
 /*
@@ -51,6 +54,7 @@ typedef struct CqrsApplyOptions
  * with as the projection says.
  */
 extern CqrsApplyResult cqrs_projection_apply(const char *name, int64 max_events, bool with_own);
+extern CqrsApplyResult cqrs_projection_apply_with(const char *name, const CqrsApplyOptions *options);
 
 /*
  * The same for any build, whose cursor the caller has locked before he has read

@@ -242,6 +242,24 @@ cqrs_board_is_idle(CqrsBoardDatabase *database, const char *projection)
 	return result;
 }
 
+/*
+ * Where the cursor of a projection was when a worker wrote it last; invalid
+ * when nobody knows.
+ */
+ItemPointerData
+cqrs_board_cursor_place(CqrsBoardDatabase *database, const char *projection)
+{
+	CqrsBoard  *board = cqrs_board_lock(LW_SHARED);
+	int			task = cqrs_board_task(database->oid, -1, projection, false, false);
+	ItemPointerData place;
+
+	ItemPointerSetInvalid(&place);
+	if (task >= 0)
+		place = board->tasks[task].cursor_place;
+	cqrs_board_unlock();
+	return place;
+}
+
 CqrsBoardDatabase *
 cqrs_board_find_database(Oid oid)
 {
@@ -391,7 +409,7 @@ init_board(void *address)
 {
 	CqrsBoard  *board = (CqrsBoard *) address;
 
-	pg_atomic_init_u32(&board->list_databases, 1);
+	pg_atomic_init_u32(&board->list_databases, CQRS_LIST_ALL);
 	ConditionVariableInit(&board->left);
 	for (int i = 0; i < CQRS_MAX_DATABASES; i++)
 	{

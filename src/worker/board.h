@@ -22,6 +22,7 @@
 #include "port/atomics.h"
 #include "storage/block.h"
 #include "storage/condition_variable.h"
+#include "storage/itemptr.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 
@@ -99,6 +100,9 @@ typedef struct CqrsBoardTask
 	TimestampTz retry_at;		/* not before, unless the definition has changed */
 	uint32		retry_definition;
 	int			failures;		/* in a row */
+	int32		build;			/* hint: the live one; 0: who knows */
+	uint32		build_definition;	/* value of "definition" at that time */
+	ItemPointerData cursor_place;	/* hint: where its cursor is */
 	int64		parked;			/* counters, since the server started */
 	int64		batches;
 	int64		errors;
@@ -143,11 +147,16 @@ typedef struct CqrsBoardBlock
 	pid_t		pid;
 } CqrsBoardBlock;
 
+/* what the launcher is asked to do about databases */
+#define CQRS_LIST_NEW	0x01	/* look into those that it does not know yet */
+#define CQRS_LIST_ALL	0x02	/* look into all of them */
+
 typedef struct CqrsBoard
 {
 	PGPROC	   *launcher;		/* NULL: there is none; may be read without lock */
 	TimestampTz launcher_since;
-	pg_atomic_uint32 list_databases;	/* 1: the launcher is to look at all databases */
+	pg_atomic_uint32 list_databases;	/* CQRS_LIST_... */
+	Oid			unscanned;		/* a scanner has ended there before its time; InvalidOid: none */
 	ConditionVariable left;		/* a slot has become free */
 	int			n_tasks;		/* no task lies beyond */
 	CqrsBoardDatabase databases[CQRS_MAX_DATABASES];
@@ -171,6 +180,7 @@ extern void cqrs_board_announce(CqrsBoardDatabase *database);
 extern void cqrs_board_wake(CqrsBoardDatabase *database);
 extern void cqrs_board_wake_launcher(void);
 extern bool cqrs_board_is_idle(CqrsBoardDatabase *database, const char *projection);
+extern ItemPointerData cqrs_board_cursor_place(CqrsBoardDatabase *database, const char *projection);
 
 /* the caller holds the lock */
 extern int	cqrs_board_pool(Oid database, Oid owner, bool create);

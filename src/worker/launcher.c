@@ -39,6 +39,7 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/stop_point.h"
+#include "worker/backoff.h"
 #include "worker/launcher.h"
 #include "worker/process.h"
 
@@ -54,8 +55,15 @@ extern PGDLLEXPORT void cqrs_launcher_main(Datum main_arg);
 #define MIN_PRUNE_MS (10 * 1000)
 #define MAX_PRUNE_MS (60 * 60 * 1000)
 
-/* databases to be looked into, in the launcher's own memory */
+/* databases to be looked into, and those that have been, in the launcher's own memory */
 static List *to_scan = NIL;
+static List *known = NIL;
+
+/* the last one whose scanner has come to a bad end, and when it gets another one */
+static Oid	failed = InvalidOid;
+static TimestampTz failed_until = 0;
+static int	failures = 0;
+
 static MemoryContext lasting;
 static TimestampTz next_list = 0;
 static TimestampTz next_scan = 0;
@@ -63,11 +71,14 @@ static TimestampTz next_poll = 0;
 
 static void announce_launcher(void);
 static void forget_launcher(int code, Datum arg);
-static void list_databases(void);
+static void list_databases(bool all);
 static List *read_databases(void);
 static void drop_missing_databases(List *present);
 static TimestampTz scan_databases(TimestampTz now);
+static void collect_changed(void);
 static bool is_scanning(void);
+static void note_failed(Oid database);
+static Oid	next_to_scan(TimestampTz now);
 static void poll(TimestampTz now);
 static TimestampTz request_pruning(TimestampTz now);
 static void wait_until(TimestampTz deadline);
@@ -111,7 +122,7 @@ cqrs_launcher_main(Datum main_arg)
 	cqrs_process_pin_settings();
 	lasting = AllocSetContextCreate(TopMemoryContext, "cqrs launcher", ALLOCSET_DEFAULT_SIZES);
 	scratch = AllocSetContextCreate(lasting, "cqrs launcher cycle", ALLOCSET_DEFAULT_SIZES);
-	pg_atomic_write_u32(&cqrs_board()->list_databases, 1);
+	pg_atomic_write_u32(&cqrs_board()->list_databases, CQRS_LIST_ALL);
 
 	for (;;)
 	{
@@ -126,18 +137,22 @@ cqrs_launcher_main(Datum main_arg)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
-			pg_atomic_write_u32(&cqrs_board()->list_databases, 1);
+			pg_atomic_fetch_or_u32(&cqrs_board()->list_databases, CQRS_LIST_ALL);
 		}
 		MemoryContextReset(scratch);
 		MemoryContextSwitchTo(scratch);
 
 		cqrs_process_reap();
 		now = cqrs_clock();
-		if (cqrs_max_workers > 0 && now >= next_list &&
-			pg_atomic_exchange_u32(&cqrs_board()->list_databases, 0) != 0)
+		if (cqrs_max_workers > 0 && now >= next_list)
 		{
-			list_databases();
-			next_list = TimestampTzPlusMilliseconds(now, LIST_MS);
+			uint32		which = pg_atomic_exchange_u32(&cqrs_board()->list_databases, 0);
+
+			if (which != 0)
+			{
+				list_databases((which & CQRS_LIST_ALL) != 0);
+				next_list = TimestampTzPlusMilliseconds(now, LIST_MS);
+			}
 		}
 		poll(now);
 		prune_due = request_pruning(now);
@@ -176,18 +191,31 @@ forget_launcher(int code, Datum arg)
 
 /*
  * Looks at all databases there are, to forget those that are gone and to look
- * into the others.
+ * into those that are new, which come first; or into all.
  */
 static void
-list_databases(void)
+list_databases(bool all)
 {
 	List	   *present = read_databases();
+	List	   *to_scan_before = to_scan;
+	List	   *known_before = known;
 	ListCell   *lc;
 	MemoryContext before = MemoryContextSwitchTo(lasting);
 
+	to_scan = NIL;
 	foreach(lc, present)
-		to_scan = list_append_unique_oid(to_scan, lfirst_oid(lc));
+		if (!list_member_oid(known_before, lfirst_oid(lc)))
+			to_scan = lappend_oid(to_scan, lfirst_oid(lc));
+	foreach(lc, to_scan_before)
+		if (list_member_oid(present, lfirst_oid(lc)))
+			to_scan = list_append_unique_oid(to_scan, lfirst_oid(lc));
+	foreach(lc, present)
+		if (all)
+			to_scan = list_append_unique_oid(to_scan, lfirst_oid(lc));
+	known = list_copy(present);
 	MemoryContextSwitchTo(before);
+	list_free(to_scan_before);
+	list_free(known_before);
 	drop_missing_databases(present);
 }
 
@@ -245,32 +273,21 @@ drop_missing_databases(List *present)
 static TimestampTz
 scan_databases(TimestampTz now)
 {
-	CqrsBoard  *board = cqrs_board();
 	CqrsProcessStart start;
 	MemoryContext before;
 	Oid			database;
 
 	if (cqrs_max_workers == 0)
 		return DT_NOEND;
-	before = MemoryContextSwitchTo(lasting);
-	for (int i = 0; i < CQRS_MAX_DATABASES; i++)
-	{
-		if (!board->databases[i].needs_scan || !OidIsValid(board->databases[i].oid))
-			continue;
-		board->databases[i].needs_scan = false;
-		/* those that have just changed come first */
-		if (!list_member_oid(to_scan, board->databases[i].oid))
-			to_scan = lcons_oid(board->databases[i].oid, to_scan);
-	}
-	MemoryContextSwitchTo(before);
-
-	if (to_scan == NIL || is_scanning())
+	collect_changed();
+	if (is_scanning() || to_scan == NIL)
 		return DT_NOEND;
 	if (now < next_scan)
 		return next_scan;
 
-	database = linitial_oid(to_scan);
-	to_scan = list_delete_first(to_scan);
+	database = next_to_scan(now);
+	if (!OidIsValid(database))
+		return failed_until;
 	start = cqrs_process_start(database, -1);
 	if (start == CQRS_PROCESS_STARTED)
 		return DT_NOEND;
@@ -283,17 +300,84 @@ scan_databases(TimestampTz now)
 	return next_scan;
 }
 
+/*
+ * Databases whose projections have just changed come before all others.
+ */
+static void
+collect_changed(void)
+{
+	CqrsBoard  *board = cqrs_board();
+	MemoryContext before = MemoryContextSwitchTo(lasting);
+
+	for (int i = 0; i < CQRS_MAX_DATABASES; i++)
+	{
+		if (!board->databases[i].needs_scan || !OidIsValid(board->databases[i].oid))
+			continue;
+		board->databases[i].needs_scan = false;
+		if (!list_member_oid(to_scan, board->databases[i].oid))
+			to_scan = lcons_oid(board->databases[i].oid, to_scan);
+	}
+	MemoryContextSwitchTo(before);
+}
+
+/*
+ * Is somebody under way?  If not, sees how the last one has ended.
+ */
 static bool
 is_scanning(void)
 {
-	CqrsBoard  *board = cqrs_board_lock(LW_SHARED);
+	CqrsBoard  *board = cqrs_board_lock(LW_EXCLUSIVE);
 	bool		result = false;
+	Oid			unscanned = InvalidOid;
 
 	for (int i = 0; i < CQRS_MAX_SLOTS; i++)
 		if (board->slots[i].state != CQRS_SLOT_FREE && !OidIsValid(board->slots[i].owner))
 			result = true;
+	if (!result)
+	{
+		unscanned = board->unscanned;
+		board->unscanned = InvalidOid;
+	}
 	cqrs_board_unlock();
+	if (OidIsValid(unscanned))
+		note_failed(unscanned);
 	return result;
+}
+
+/*
+ * It is looked into once more, after a while, if it is still there.
+ */
+static void
+note_failed(Oid database)
+{
+	MemoryContext before = MemoryContextSwitchTo(lasting);
+
+	failures = (database == failed) ? failures + 1 : 1;
+	failed = database;
+	failed_until = TimestampTzPlusMilliseconds(cqrs_clock(), cqrs_backoff(failures));
+	to_scan = list_append_unique_oid(to_scan, database);
+	MemoryContextSwitchTo(before);
+	pg_atomic_fetch_or_u32(&cqrs_board()->list_databases, CQRS_LIST_NEW);
+}
+
+/*
+ * Takes a database from the list; InvalidOid when the only one has to wait.
+ */
+static Oid
+next_to_scan(TimestampTz now)
+{
+	ListCell   *lc;
+
+	foreach(lc, to_scan)
+	{
+		Oid			database = lfirst_oid(lc);
+
+		if (database == failed && now < failed_until)
+			continue;
+		to_scan = foreach_delete_current(to_scan, lc);
+		return database;
+	}
+	return InvalidOid;
 }
 
 /*

@@ -63,6 +63,7 @@ static uint32 generations[CQRS_MAX_SLOTS];
 static int	take_slot(Oid database, int pool, uint32 *generation);
 static void give_back(int number, uint32 generation);
 static void at_exit(int code, Datum arg);
+static void note_unscanned(const CqrsBoardSlot *slot);
 
 /*
  * Starts a worker for a pool, or a scanner of a database if "pool" is -1.
@@ -258,6 +259,7 @@ give_back(int number, uint32 generation)
 
 	if (slot->generation == generation && slot->state == CQRS_SLOT_STARTING && slot->pid == 0)
 	{
+		note_unscanned(slot);
 		cqrs_board_free_slot(slot);
 		freed = true;
 	}
@@ -289,8 +291,21 @@ at_exit(int code, Datum arg)
 			pool->since = GetCurrentTimestamp();
 		}
 	}
+	if (code != 0 || slot->leave)
+		note_unscanned(slot);
 	cqrs_board_free_slot(slot);
 	cqrs_board_unlock();
 	ConditionVariableBroadcast(&board->left);
 	cqrs_board_wake_launcher();
+}
+
+/*
+ * Called with the lock.  A scanner that was ended by somebody, or by an error,
+ * leaves its database to be looked into once more.
+ */
+static void
+note_unscanned(const CqrsBoardSlot *slot)
+{
+	if (!OidIsValid(slot->owner))
+		cqrs_board()->unscanned = slot->database;
 }

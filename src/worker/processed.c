@@ -100,10 +100,11 @@ cqrs_token_is_own(const CqrsToken *token)
 }
 
 /*
- * False also when there is no such cursor.
+ * False also when there is no such cursor.  The hint tells where its row was
+ * lately, if that is known.
  */
 bool
-cqrs_token_processed(const CqrsToken *token, const char *name)
+cqrs_token_processed(const CqrsToken *token, const char *name, ItemPointer hint)
 {
 	Snapshot	snapshot;
 	CqrsIncarnation incarnation;
@@ -111,7 +112,7 @@ cqrs_token_processed(const CqrsToken *token, const char *name)
 	int64		delivered = 0;
 	bool		known;
 
-	if (!cqrs_cursor_read(name, &cursor))
+	if (!cqrs_cursor_read_near(name, hint, &cursor))
 		return false;
 	if (cursor.incarnation != token->incarnation)
 		return cursor.incarnation > token->incarnation;

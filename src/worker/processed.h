@@ -25,6 +25,6 @@ typedef enum CqrsTokenState
 
 extern CqrsTokenState cqrs_token_state(const CqrsToken *token);
 extern bool cqrs_token_is_own(const CqrsToken *token);
-extern bool cqrs_token_processed(const CqrsToken *token, const char *cursor);
+extern bool cqrs_token_processed(const CqrsToken *token, const char *cursor, ItemPointer hint);
 
 #endif							/* CQRS_PROCESSED_H */

@@ -48,7 +48,9 @@ typedef enum AfterStatement
 {
 	AFTER_NOTHING,
 	AFTER_END_PREPARED,			/* a prepared transaction has ended */
-	AFTER_LIST_DATABASES		/* there may be other databases or roles to serve */
+	AFTER_LIST_NEW,				/* there may be other databases to serve */
+	AFTER_LIST_ALL,				/* there may be other roles to serve, anywhere */
+	AFTER_SCAN					/* there may be something else to serve here */
 } AfterStatement;
 
 static ProcessUtility_hook_type previous_hook = NULL;
@@ -94,10 +96,23 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	else
 		standard_ProcessUtility(pstmt, query, read_only_tree, context, params, env, dest, qc);
 
-	if (what == AFTER_END_PREPARED)
-		cqrs_wakeup_prepared();
-	else if (what == AFTER_LIST_DATABASES)
-		cqrs_wakeup_list_databases();
+	switch (what)
+	{
+		case AFTER_NOTHING:
+			break;
+		case AFTER_END_PREPARED:
+			cqrs_wakeup_prepared();
+			break;
+		case AFTER_LIST_NEW:
+			cqrs_wakeup_list_databases(CQRS_LIST_NEW);
+			break;
+		case AFTER_LIST_ALL:
+			cqrs_wakeup_list_databases(CQRS_LIST_ALL);
+			break;
+		case AFTER_SCAN:
+			cqrs_wakeup_scan();
+			break;
+	}
 }
 
 static void
@@ -163,15 +178,20 @@ what_comes_after(Node *statement)
 		case T_DropdbStmt:
 		case T_AlterDatabaseStmt:
 		case T_CreatedbStmt:
+			return AFTER_LIST_NEW;
+
 		case T_AlterExtensionStmt:
+			return strcmp(((AlterExtensionStmt *) statement)->extname, "cqrs") == 0 ?
+				AFTER_SCAN : AFTER_NOTHING;
+
 		case T_DropOwnedStmt:
-			return AFTER_LIST_DATABASES;
+			return AFTER_SCAN;
 
 		case T_DropStmt:
-			return is_our_extension((DropStmt *) statement) ? AFTER_LIST_DATABASES : AFTER_NOTHING;
+			return is_our_extension((DropStmt *) statement) ? AFTER_SCAN : AFTER_NOTHING;
 
 		default:
-			return changes_roles(statement) ? AFTER_LIST_DATABASES : AFTER_NOTHING;
+			return changes_roles(statement) ? AFTER_LIST_ALL : AFTER_NOTHING;
 	}
 }
 

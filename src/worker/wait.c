@@ -233,6 +233,7 @@ look_at_projection(Wait *wait, const char *name)
 {
 	CqrsProjection *projection = cqrs_projection_get(name);
 	bool		caught_up = false;
+	ItemPointerData place;
 
 	if (projection->is_inline && projection->state == CQRS_PROJECTION_RUNNING)
 		return VERDICT_DONE;
@@ -241,8 +242,11 @@ look_at_projection(Wait *wait, const char *name)
 		Verdict		verdict;
 
 		CHECK_FOR_INTERRUPTS();
+		ItemPointerSetInvalid(&place);
+		if (wait->board)
+			place = cqrs_board_cursor_place(wait->board, name);
 		if (projection->live_build > 0 &&
-			cqrs_token_processed(&wait->token, cqrs_build_name(name, projection->live_build)))
+			cqrs_token_processed(&wait->token, cqrs_build_name(name, projection->live_build), &place))
 			return VERDICT_DONE;
 		if (projection->state != CQRS_PROJECTION_RUNNING)
 		{

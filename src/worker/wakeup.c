@@ -45,7 +45,7 @@ typedef struct Notes
 	CqrsBoardDatabase *database;	/* NULL: nothing */
 	bool		appended;
 	bool		defined;
-	bool		list_databases;
+	uint32		list_databases; /* CQRS_LIST_... */
 	bool		blocked;
 } Notes;
 
@@ -54,6 +54,7 @@ static bool in_worker = false;
 
 static void note_append(void);
 static void note_change(const char *table);
+static void warn_no_workers(void);
 static void at_end(XactEvent event, void *arg);
 static void tell(bool prepared);
 static void scan(CqrsBoardDatabase *database);
@@ -76,12 +77,28 @@ cqrs_wakeup_in_worker(void)
 }
 
 /*
- * When the transaction commits, the launcher is to look at all databases.
+ * When the transaction commits, the launcher is to look into databases: those
+ * that it does not know yet, or all (CQRS_LIST_...).
  */
 void
-cqrs_wakeup_list_databases(void)
+cqrs_wakeup_list_databases(uint32 which)
 {
-	notes.list_databases = true;
+	notes.list_databases |= which;
+}
+
+/*
+ * When the transaction commits, the launcher is to look into this database.
+ */
+void
+cqrs_wakeup_scan(void)
+{
+	CqrsBoardDatabase *database = cqrs_board() ? cqrs_board_database(MyDatabaseId, false) : NULL;
+
+	/* where there has been nothing to serve, a change of a projection will tell */
+	if (database == NULL)
+		return;
+	notes.database = database;
+	notes.defined = true;
 }
 
 /*
@@ -125,8 +142,30 @@ note_change(const char *table)
 {
 	if (notes.defined || in_worker || strcmp(table, "projection") != 0)
 		return;
+	if (cqrs_board() == NULL)
+	{
+		warn_no_workers();
+		return;
+	}
 	notes.database = cqrs_board_my_database();
 	notes.defined = (notes.database != NULL);
+}
+
+/*
+ * Said once a session: the library was loaded too late for there to be workers.
+ */
+static void
+warn_no_workers(void)
+{
+	static bool warned = false;
+
+	if (warned || IsBinaryUpgrade)
+		return;
+	warned = true;
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("this server has no workers that apply events to projections"),
+			 errhint("Add \"cqrs\" to \"shared_preload_libraries\" and restart the server, or have owners call cqrs_catch_up().")));
 }
 
 static void
@@ -138,9 +177,9 @@ at_end(XactEvent event, void *arg)
 			cqrs_applied_settle(true);
 			if (notes.database)
 				tell(false);
-			if (notes.list_databases && cqrs_board())
+			if (notes.list_databases != 0 && cqrs_board())
 			{
-				pg_atomic_write_u32(&cqrs_board()->list_databases, 1);
+				pg_atomic_fetch_or_u32(&cqrs_board()->list_databases, notes.list_databases);
 				cqrs_board_wake_launcher();
 			}
 			break;

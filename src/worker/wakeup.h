@@ -15,7 +15,8 @@
 
 extern void cqrs_wakeup_init(void);
 extern void cqrs_wakeup_in_worker(void);
-extern void cqrs_wakeup_list_databases(void);
+extern void cqrs_wakeup_list_databases(uint32 which);
+extern void cqrs_wakeup_scan(void);
 extern void cqrs_wakeup_unblock(void);
 extern void cqrs_wakeup_prepared(void);
 

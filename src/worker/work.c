@@ -81,7 +81,7 @@ static Worker worker;
 
 static void serve(int task);
 static bool apply_one_batch(int task);
-static CqrsUpkeep apply_in_transaction(const CqrsBoardTask *entry);
+static CqrsUpkeep apply_in_transaction(const CqrsBoardTask *entry, uint32 definition);
 static void record_error(int task, uint32 definition);
 static bool choose(int *task, TimestampTz *next_retry);
 static bool comes_before(const CqrsBoardTask *a, const CqrsBoardTask *b);
@@ -178,11 +178,13 @@ apply_one_batch(int task)
 
 	PG_TRY();
 	{
-		CqrsUpkeep	r = apply_in_transaction(entry);
+		CqrsUpkeep	r = apply_in_transaction(entry, definition);
 
 		result.result.status = r.result.status;
 		result.result.applied = r.result.applied;
 		result.result.parked = r.result.parked;
+		result.result.build = r.result.build;
+		result.result.cursor_place = r.result.cursor_place;
 		result.not_before = r.not_before;
 		result.due = r.due;
 	}
@@ -200,6 +202,9 @@ apply_one_batch(int task)
 		entry->failures = 0;
 		cqrs_board()->pools[worker.slot->pool].failures = 0;
 		cqrs_board()->pools[worker.slot->pool].problem = CQRS_POOL_FINE;
+		entry->build = result.result.build;
+		entry->build_definition = definition;
+		entry->cursor_place = result.result.cursor_place;
 		entry->parked += result.result.parked;
 		entry->batches++;
 		entry->not_before = result.not_before;
@@ -214,20 +219,30 @@ apply_one_batch(int task)
 	}
 	cqrs_board_unlock();
 	ConditionVariableBroadcast(&worker.database->progress);
+
+	/* whoever waits is on the way: what is left to do takes none of his time */
+	if (!failed)
+	{
+		pgstat_report_stat(false);
+		pgstat_report_activity(STATE_IDLE, NULL);
+	}
 	return !failed && result.result.status == CQRS_APPLY_MORE;
 }
 
 static CqrsUpkeep
-apply_in_transaction(const CqrsBoardTask *entry)
+apply_in_transaction(const CqrsBoardTask *entry, uint32 definition)
 {
+	CqrsApplyOptions options = {.max_events = PG_INT64_MAX};
 	CqrsUpkeep	result = {.result = {.status = CQRS_APPLY_NOT_RUNNING}};
 
+	if (entry->build_definition == definition)
+		options.build = entry->build;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	pgstat_report_activity(STATE_RUNNING, entry->others ? "rebuilding" : "applying events");
 
 	/* a worker may outlive the extension, or its version, for a moment */
-	if (cqrs_extension_state(NULL) == CQRS_EXTENSION_READY)
+	if (cqrs_extension_is_ready())
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
 		if (!cqrs_database_is_settled())
@@ -238,7 +253,7 @@ apply_in_transaction(const CqrsBoardTask *entry)
 		else if (entry->others)
 			result = cqrs_projection_upkeep(NameStr(entry->name), PG_INT64_MAX, false);
 		else
-			result.result = cqrs_projection_apply(NameStr(entry->name), PG_INT64_MAX, false);
+			result.result = cqrs_projection_apply_with(NameStr(entry->name), &options);
 		PopActiveSnapshot();
 	}
 	if (result.result.applied > 0)
@@ -246,8 +261,6 @@ apply_in_transaction(const CqrsBoardTask *entry)
 	CommitTransactionCommand();
 	if (result.result.applied > 0)
 		CQRS_STOP_POINT("worker-committed");
-	pgstat_report_stat(false);
-	pgstat_report_activity(STATE_IDLE, NULL);
 	return result;
 }
 

@@ -95,7 +95,10 @@ my $bare = new_node('bare', "shared_preload_libraries = ''\n");
 $bare->start;
 create_database($bare, 'd');
 define_projection($bare, 'd', 'p');
-is($bare->safe_psql('d', q{SELECT cqrs_emit('a', 'T'); SELECT cqrs_wait()}), "1\nt", 'not preloaded: waiting applies in the foreground');
+my (undef, undef, $said) = $bare->psql('d', q{SELECT cqrs_pause('p'); SELECT cqrs_resume('p')});
+like($said, qr/\A\S* ?WARNING:  this server has no workers that apply events to projections\nHINT:  Add "cqrs" to "shared_preload_libraries" .*cqrs_catch_up\(\)\.\Z/,
+	'not preloaded: who changes a projection gets a hint, once');
+is($bare->safe_psql('d', q{SELECT cqrs_emit('a', 'T'); SELECT cqrs_wait()}), "1\nt", '... waiting applies in the foreground');
 projection_ok($bare, 'd', 'p', '... correctly');
 $bare->safe_psql('d', q{CREATE ROLE alice LOGIN; SELECT cqrs_grant('alice', 'send'); SELECT cqrs_grant('alice', 'emit')});
 my ($status, $out, $err) = $bare->psql('d', q{SET ROLE alice; SELECT cqrs_emit('a', 'T'); SELECT cqrs_wait()});
