@@ -44,7 +44,6 @@
 /* free space on a page that is enough for another version of a row */
 #define ROOM_FOR_VERSION 1024
 
-static bool row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot);
 static Relation opened_primary_key(CqrsTable *table);
 static bool find_in(Relation rel, Relation index, ScanKeyData *keys, int nkeys,
 					TupleTableSlot *slot, TransactionId *updater);
@@ -56,8 +55,8 @@ pg_noreturn static void serialization_failure(void);
 /*
  * Is the row with this key at that place, and alive for us?
  */
-static bool
-row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot)
+bool
+cqrs_row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot)
 {
 	if (!ItemPointerIsValid(tid) ||
 		ItemPointerGetBlockNumber(tid) >= RelationGetNumberOfBlocks(rel))
@@ -86,7 +85,7 @@ cqrs_row_find(Relation rel, text *key, ItemPointer hint, TupleTableSlot *slot,
 
 	Assert(TTS_IS_BUFFERTUPLE(slot));
 	*updater = InvalidTransactionId;
-	if (hint && row_at(rel, key, hint, slot))
+	if (hint && cqrs_row_at(rel, key, hint, slot))
 		return true;
 
 	ScanKeyInit(&skey, 1, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(key));
