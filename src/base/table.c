@@ -147,16 +147,19 @@ cqrs_table_begin(CqrsTable *table, const char *name)
 }
 
 /*
- * Empties the slot for a new row: the caller fills in the values, all of them,
- * and sets tts_isnull where there is none.
+ * Empties a slot for a new row: the caller fills in the values of all columns of
+ * ours, and sets tts_isnull where there is none.  Columns that somebody has added
+ * are null.
  */
 Datum *
-cqrs_table_new_row(CqrsTable *table)
+cqrs_table_new_row(TupleTableSlot *slot, int ncolumns)
 {
-	ExecClearTuple(table->slot);
-	memset(table->slot->tts_isnull, false,
-		   RelationGetDescr(table->rel)->natts * sizeof(bool));
-	return table->slot->tts_values;
+	int			natts = slot->tts_tupleDescriptor->natts;
+
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, false, ncolumns * sizeof(bool));
+	memset(slot->tts_isnull + ncolumns, true, (natts - ncolumns) * sizeof(bool));
+	return slot->tts_values;
 }
 
 /*

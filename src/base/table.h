@@ -38,7 +38,7 @@ extern Oid	cqrs_owner(void);
 extern Relation cqrs_table_open(const char *name, LOCKMODE lockmode);
 
 extern void cqrs_table_begin(CqrsTable *table, const char *name);
-extern Datum *cqrs_table_new_row(CqrsTable *table);
+extern Datum *cqrs_table_new_row(TupleTableSlot *slot, int ncolumns);
 extern void cqrs_table_insert(CqrsTable *table);
 extern void cqrs_table_insert_many(CqrsTable *table, TupleTableSlot **slots, int n);
 extern bool cqrs_table_insert_unless_exists(CqrsTable *table);

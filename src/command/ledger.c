@@ -212,7 +212,7 @@ refuse_delete_triggers(Relation rel)
 static void
 fill_row(CqrsTable *table, const CqrsLedgerRow *row)
 {
-	Datum	   *values = cqrs_table_new_row(table);
+	Datum	   *values = cqrs_table_new_row(table->slot, COL_HINT);
 	bool	   *nulls = table->slot->tts_isnull;
 	const CqrsOutcome *outcome = row->outcome;
 	bytea	   *digest = palloc(VARHDRSZ + CQRS_DIGEST_SIZE);
@@ -242,9 +242,6 @@ fill_row(CqrsTable *table, const CqrsLedgerRow *row)
 	put_text(table, COL_MESSAGE, outcome ? outcome->message : NULL);
 	put_text(table, COL_DETAIL, outcome ? outcome->detail : NULL);
 	put_text(table, COL_HINT, outcome ? outcome->hint : NULL);
-	/* columns that somebody has added */
-	for (int i = COL_HINT; i < RelationGetDescr(table->rel)->natts; i++)
-		nulls[i] = true;
 }
 
 static void

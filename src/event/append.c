@@ -75,8 +75,8 @@ static int64 insert_events(const CqrsAppend *append, CommonValues *common,
 static void insert_after(CqrsTable *table, int64 version, const CqrsAppend *append,
 						 const CommonValues *common, const int32 *schema_versions,
 						 ItemPointer place);
-static void fill_event(TupleTableSlot *slot, const CqrsAppend *append,
-					   const CommonValues *common, int i);
+static Datum *fill_event(TupleTableSlot *slot, const CqrsAppend *append,
+						 const CommonValues *common, int i);
 
 /*
  * Appends the events and gives the version of the last one.
@@ -217,10 +217,8 @@ insert_after(CqrsTable *table, int64 version, const CqrsAppend *append,
 		for (int k = 0; k < n_slots; k++)
 		{
 			int			i = done + k;
-			Datum	   *values = slots[k]->tts_values;
+			Datum	   *values = fill_event(slots[k], append, common, i);
 
-			ExecClearTuple(slots[k]);
-			fill_event(slots[k], append, common, i);
 			values[EVENT_POSITION - 1] = Int64GetDatum(cqrs_log_draw(sequence));
 			values[EVENT_VERSION - 1] = Int64GetDatum(version + 1 + i);
 			values[EVENT_SCHEMA_VERSION - 1] = Int32GetDatum(schema_versions[i]);
@@ -235,14 +233,16 @@ insert_after(CqrsTable *table, int64 version, const CqrsAppend *append,
 		ExecDropSingleTupleTableSlot(slots[i]);
 }
 
-static void
+/*
+ * All but what makes the event different from the others of the append.
+ */
+static Datum *
 fill_event(TupleTableSlot *slot, const CqrsAppend *append,
 		   const CommonValues *common, int i)
 {
-	Datum	   *values = slot->tts_values;
+	Datum	   *values = cqrs_table_new_row(slot, EVENT_NATTS);
 	bool	   *nulls = slot->tts_isnull;
 
-	memset(nulls, false, EVENT_NATTS * sizeof(bool));
 	values[EVENT_XID - 1] = FullTransactionIdGetDatum(common->xid);
 	values[EVENT_STREAM - 1] = PointerGetDatum(append->stream);
 	values[EVENT_CATEGORY - 1] = PointerGetDatum(common->category);
@@ -253,4 +253,5 @@ fill_event(TupleTableSlot *slot, const CqrsAppend *append,
 	values[EVENT_COMMAND_ID - 1] = UUIDPGetDatum(common->command_id);
 	nulls[EVENT_COMMAND_ID - 1] = (common->command_id == NULL);
 	values[EVENT_RECORDED_AT - 1] = TimestampTzGetDatum(common->recorded_at);
+	return values;
 }

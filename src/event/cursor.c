@@ -303,7 +303,7 @@ find_near(Relation rel, text *key, ItemPointer hint, TupleTableSlot *slot)
 static void
 cursor_to_row(const CqrsCursor *cursor, const char *name, CqrsTable *table)
 {
-	Datum	   *values = cqrs_table_new_row(table);
+	Datum	   *values = cqrs_table_new_row(table->slot, COL_OWN_POSITION);
 	bool	   *nulls = table->slot->tts_isnull;
 	bool		no_target = (cursor->target.snapshot == NULL);
 

@@ -283,7 +283,7 @@ add_row(int32 id, uint64 system_identifier, Oid database, int64 after_position)
 	Datum	   *values;
 
 	cqrs_table_begin(&table, "incarnation");
-	values = cqrs_table_new_row(&table);
+	values = cqrs_table_new_row(table.slot, COL_STARTED_AT);
 	values[COL_ID - 1] = Int32GetDatum(id);
 	values[COL_SYSTEM_IDENTIFIER - 1] = Int64GetDatum((int64) system_identifier);
 	values[COL_DATABASE - 1] = ObjectIdGetDatum(database);

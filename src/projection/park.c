@@ -177,7 +177,7 @@ cqrs_parked_insert(CqrsBuild *build, TupleTableSlot *event,
 	bool	   *nulls;
 
 	cqrs_table_begin(&table, "parked_event");
-	values = cqrs_table_new_row(&table);
+	values = cqrs_table_new_row(table.slot, COL_TRIED_AT);
 	nulls = table.slot->tts_isnull;
 	values[COL_PROJECTION - 1] = CStringGetTextDatum(build->projection);
 	values[COL_BUILD - 1] = Int32GetDatum(build->number);
@@ -209,7 +209,7 @@ cqrs_parked_failed_again(CqrsBuild *build, TupleTableSlot *event,
 	old = table_slot_create(table.rel, NULL);
 	if (find_parked(build, event, old))
 	{
-		Datum	   *values = cqrs_table_new_row(&table);
+		Datum	   *values = cqrs_table_new_row(table.slot, COL_TRIED_AT);
 		bool	   *nulls = table.slot->tts_isnull;
 
 		slot_getallattrs(old);

@@ -148,3 +148,23 @@ BEGIN
 	END LOOP;
 END $$;
 SELECT count(*), max(version), count(DISTINCT xid), bool_and(data::int % 3 <> 0) FROM cqrs_stream('sub-1');
+
+-- Columns that the owner of our tables has added are null.
+BEGIN;
+ALTER TABLE cqrs.event ADD COLUMN note text;
+ALTER TABLE cqrs.cursor ADD COLUMN note text;
+ALTER TABLE cqrs.parked_event ADD COLUMN note text;
+ALTER TABLE cqrs.ledger ADD COLUMN note text;
+SELECT cqrs_create_projection('noted', 'public', 'CREATE TABLE noted (n bigint)');
+SELECT cqrs_on('noted', 'Noted', 'INSERT INTO noted VALUES (6 / (event.version - 2))');
+SELECT cqrs_start('noted');
+SELECT cqrs_append('noted-1', array_fill('Noted'::text, '{3}'), array_fill('{}'::jsonb, '{3}')), cqrs_emit('noted-2', 'Noted');
+SELECT cqrs_catch_up('noted');
+SELECT * FROM noted ORDER BY n;
+SELECT stream, version, note FROM cqrs.parked_event WHERE projection = 'noted' ORDER BY position;
+SELECT stream, version, note FROM cqrs.event WHERE category = 'noted' ORDER BY position;
+CREATE FUNCTION noted(p jsonb) RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT 1; END;
+SELECT cqrs_create_command('Noted', 'noted(jsonb)');
+SELECT cqrs_send('Noted', '{}', '01234567-89ab-7def-8123-456789abcdef'), cqrs_send('Noted');
+SELECT command, note FROM cqrs.ledger WHERE command = 'Noted';
+ROLLBACK;
