@@ -191,10 +191,14 @@ cqrs_engine_failed_rule(CqrsEngine *engine)
 	return types.data;
 }
 
+/*
+ * What the values of events that wait for their folds take counts twice, as it
+ * is copied into rows when the folds are done.
+ */
 Size
 cqrs_engine_memory(CqrsEngine *engine)
 {
-	Size		result = cqrs_arena_memory(&engine->fold_events);
+	Size		result = 2 * cqrs_arena_memory(&engine->fold_events);
 	ListCell   *lc;
 
 	foreach(lc, engine->tables)
