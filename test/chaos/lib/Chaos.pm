@@ -176,6 +176,8 @@ sub try_sql
 {
 	my ($self, $database, $sql, $timeout) = @_;
 	my ($timed_out, $out, $err) = (0, '', '');
+	# who makes trouble, and mends it again, is not stopped by it
+	local $ENV{PGOPTIONS} = join ' ', grep { defined } $ENV{PGOPTIONS}, '-c statement_timeout=0';
 	my $status = eval {
 		$self->{node}->psql($database, $sql, stdout => \$out, stderr => \$err,
 			timeout => $timeout || 60, timed_out => \$timed_out, on_error_stop => 1);

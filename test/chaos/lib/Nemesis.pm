@@ -439,7 +439,7 @@ sub change_settings
 	my $done = $self->sql("ALTER SYSTEM SET $setting", 'postgres');
 
 	$self->sql('SELECT pg_reload_conf()', 'postgres');
-	$self->later(3 * $b, sub { $self->sql("SET statement_timeout = 0; ALTER SYSTEM RESET $name", 'postgres'); $self->sql('SELECT pg_reload_conf()', 'postgres') });
+	$self->later(3 * $b, sub { $self->sql("ALTER SYSTEM RESET $name", 'postgres'); $self->sql('SELECT pg_reload_conf()', 'postgres') });
 	return "$setting $done";
 }
 
