@@ -228,7 +228,8 @@ may_change(Oid database)
 }
 
 /*
- * The database to be copied, if the user may do that.
+ * The database to be copied, if the user may do that.  It may be the one he is
+ * connected to.
  */
 static Oid
 template_of(CreatedbStmt *statement)
@@ -247,7 +248,7 @@ template_of(CreatedbStmt *statement)
 			name = defGetString(option);
 	}
 	database = get_database_oid(name, true);
-	if (!OidIsValid(database) || database == MyDatabaseId || !have_createdb_privilege())
+	if (!OidIsValid(database) || !have_createdb_privilege())
 		return InvalidOid;
 
 	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));

@@ -42,6 +42,8 @@ caught_up_ok($node, 'd', 'p', '... and the workers come back');
 emit($node, 'copy', 'new');
 caught_up_ok($node, 'copy', 'p', '... and the copy is served');
 caught_up_ok($node, 'copy', 'q', '... all of it');
+while_busy('d', 'CREATE DATABASE second_copy TEMPLATE d', 'CREATE DATABASE ... TEMPLATE from inside', 'd');
+caught_up_ok($node, 'd', 'p', '... and the workers come back');
 
 while_busy('d', 'ALTER DATABASE d RENAME TO renamed', 'ALTER DATABASE ... RENAME');
 caught_up_ok($node, 'renamed', 'p', '... and the workers come back');
