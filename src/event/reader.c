@@ -62,7 +62,8 @@ typedef enum ReaderPhase
 	READER_LATE,				/* late events of the step; next: RANGE */
 	READER_RANGE,				/* the others; next: IDLE */
 	READER_OWN,					/* of our own transaction; next: END */
-	READER_END					/* caught up */
+	READER_END,					/* caught up */
+	READER_FINISHED				/* what is left is the cursor */
 } ReaderPhase;
 
 struct CqrsReader
@@ -123,7 +124,7 @@ cqrs_reader_next(CqrsReader *reader)
 	MemoryContext before = MemoryContextSwitchTo(reader->context);
 	TupleTableSlot *slot = NULL;
 
-	while (slot == NULL && reader->phase != READER_END)
+	while (slot == NULL && reader->phase < READER_END)
 	{
 		CHECK_FOR_INTERRUPTS();
 		switch (reader->phase)
@@ -151,6 +152,7 @@ cqrs_reader_next(CqrsReader *reader)
 				break;
 
 			case READER_END:
+			case READER_FINISHED:
 				break;
 		}
 		if (slot && reader->limit &&
@@ -206,7 +208,7 @@ cqrs_reader_save(CqrsReader *reader)
 }
 
 void
-cqrs_reader_close(CqrsReader *reader)
+cqrs_reader_finish(CqrsReader *reader)
 {
 	stop_scans(reader);
 	ExecDropSingleTupleTableSlot(reader->slot);
@@ -214,6 +216,14 @@ cqrs_reader_close(CqrsReader *reader)
 	index_close(reader->position_index, NoLock);
 	table_close(reader->event, NoLock);
 	UnregisterSnapshot(reader->snapshot);
+	reader->phase = READER_FINISHED;
+}
+
+void
+cqrs_reader_close(CqrsReader *reader)
+{
+	if (reader->phase != READER_FINISHED)
+		cqrs_reader_finish(reader);
 	MemoryContextDelete(reader->context);
 }
 

@@ -53,8 +53,15 @@ extern PGDLLEXPORT void cqrs_reader_mark(CqrsReader *reader, CqrsCursor *mark);
 extern PGDLLEXPORT void cqrs_reader_rewind(CqrsReader *reader, const CqrsCursor *mark);
 
 /*
+ * No more is read: gives back all that belongs to the current subtransaction.
+ * What is left to do is saving and closing, which may be done outside of it.
+ */
+extern void cqrs_reader_finish(CqrsReader *reader);
+
+/*
  * Makes what has been read count as delivered, from the commit of the current
- * transaction on.
+ * transaction on.  Called in the (sub)transaction that has locked the cursor first:
+ * a lock and an update by two of them make a multixact, each time.
  */
 extern PGDLLEXPORT void cqrs_reader_save(CqrsReader *reader);
 

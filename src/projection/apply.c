@@ -254,6 +254,10 @@ apply_batch(Run *run)
 	}
 	else
 	{
+		cqrs_reader_save(run->reader);
+		if (run->seen > 0)
+			CQRS_STOP_POINT("batch-saved");
+		cqrs_reader_close(run->reader);
 		run->result.applied = run->seen - run->held;
 		run->result.parked = run->held;
 	}
@@ -289,10 +293,7 @@ try_batch(void *arg)
 	cqrs_build_apply(run->build, feed_batch, run);
 	if (run->seen > 0)
 		CQRS_STOP_POINT("batch-applied");
-	cqrs_reader_save(run->reader);
-	if (run->seen > 0)
-		CQRS_STOP_POINT("batch-saved");
-	cqrs_reader_close(run->reader);
+	cqrs_reader_finish(run->reader);
 }
 
 static void
