@@ -28,6 +28,7 @@
 #include "access/stratnum.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/index.h"
 #include "catalog/pg_collation.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -44,6 +45,7 @@
 /* free space on a page that is enough for another version of a row */
 #define ROOM_FOR_VERSION 1024
 
+static bool only_the_key_is_unique(CqrsTable *table);
 static Relation opened_primary_key(CqrsTable *table);
 static bool find_in(Relation rel, Relation index, ScanKeyData *keys, int nkeys,
 					TupleTableSlot *slot, TransactionId *updater);
@@ -182,10 +184,64 @@ cqrs_row_update(CqrsTable *table, ItemPointer tid)
 		elog(ERROR, "unexpected result of updating a row of \"%s\": %d",
 			 RelationGetRelationName(table->rel), (int) result);
 
-	if (update_indexes != CQRS_UPDATE_NONE)
+	if (update_indexes == CQRS_UPDATE_NONE)
+		 /* all is done */ ;
+	else if (only_the_key_is_unique(table))
+		cqrs_version_insert_entries(table->rri, opened_primary_key(table), table->slot,
+									table->estate, update_indexes);
+	else
 		list_free(cqrs_exec_insert_index_tuples(table->rri, table->slot, table->estate,
 												false, false, NULL, NIL));
 	ResetPerTupleExprContext(table->estate);
+	return true;
+}
+
+/*
+ * Makes the index entries for a new version of a row that has been there, with the
+ * same key: nobody else can have it, so that is not looked for, however many dead
+ * versions there are that somebody's snapshot keeps.  Other indexes must be neither
+ * unique nor partial.
+ */
+void
+cqrs_version_insert_entries(ResultRelInfo *rri, Relation key, TupleTableSlot *slot,
+							EState *estate, CqrsUpdateIndexes which)
+{
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
+
+	if (which == CQRS_UPDATE_NONE)
+		return;
+	for (int i = 0; i < rri->ri_NumIndices; i++)
+	{
+		IndexInfo  *info = rri->ri_IndexRelationInfo[i];
+		Relation	index = rri->ri_IndexRelationDescs[i];
+
+		if (!info->ii_ReadyForInserts ||
+			(which == CQRS_UPDATE_SUMMARIZING && !cqrs_index_is_summarizing(info)))
+			continue;
+		FormIndexDatum(info, slot, estate, values, isnull);
+		(void) index_insert(index, values, isnull, &slot->tts_tid, rri->ri_RelationDesc,
+							UNIQUE_CHECK_NO, index == key, info);
+	}
+	ResetPerTupleExprContext(estate);
+}
+
+/*
+ * Of the indexes that others have put on our table, too?
+ */
+static bool
+only_the_key_is_unique(CqrsTable *table)
+{
+	Oid			key = cqrs_primary_key(table->rel);
+
+	for (int i = 0; i < table->rri->ri_NumIndices; i++)
+	{
+		IndexInfo  *info = table->rri->ri_IndexRelationInfo[i];
+
+		if (RelationGetRelid(table->rri->ri_IndexRelationDescs[i]) != key &&
+			(info->ii_Unique || info->ii_Expressions || info->ii_Predicate || info->ii_ExclusionOps))
+			return false;
+	}
 	return true;
 }
 

@@ -20,6 +20,8 @@
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
 
+#include "base/compat.h"
+
 /*
  * A table of the extension opened for direct inserts, with its indexes.
  * "slot" holds one row, in or out.
@@ -53,5 +55,7 @@ extern void cqrs_row_require_visible(Relation rel, TupleTableSlot *slot);
 extern bool cqrs_row_lock(Relation rel, text *key, ItemPointer hint,
 						  TupleTableSlot *slot);
 extern bool cqrs_row_update(CqrsTable *table, ItemPointer tid);
+extern void cqrs_version_insert_entries(ResultRelInfo *rri, Relation key, TupleTableSlot *slot,
+										EState *estate, CqrsUpdateIndexes which);
 
 #endif							/* CQRS_TABLE_H */

@@ -33,6 +33,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
+#include "base/table.h"
 #include "projection/fold_table.h"
 
 /* rows inserted at once */
@@ -40,7 +41,6 @@
 
 static void put_row(TupleTableSlot *slot, CqrsFoldTable *table, CqrsFoldRow *row);
 static void update_row(CqrsFoldTable *table, CqrsFoldRow *row);
-static void insert_index_entries(CqrsFoldOpen *open, CqrsUpdateIndexes which);
 static void delete_row(CqrsFoldTable *table, CqrsFoldRow *row);
 static void insert_rows(CqrsFoldTable *table);
 static void insert_chunk(CqrsFoldTable *table, TupleTableSlot **slots, int n);
@@ -181,34 +181,9 @@ update_row(CqrsFoldTable *table, CqrsFoldRow *row)
 										 &failure, &lockmode, &update_indexes));
 	open->wrote = true;
 	cqrs_fold_place_remember(table, row, &open->slot->tts_tid);
-	if (update_indexes != CQRS_UPDATE_NONE)
-		insert_index_entries(open, update_indexes);
-}
-
-/*
- * For a new version of a row that has been there, with the same key: nobody else
- * can have it, so that is not looked for, however many dead versions there are
- * that somebody's snapshot keeps.  Other indexes are not unique (fold_target.c).
- */
-static void
-insert_index_entries(CqrsFoldOpen *open, CqrsUpdateIndexes which)
-{
-	Datum		values[INDEX_MAX_KEYS];
-	bool		isnull[INDEX_MAX_KEYS];
-
-	for (int i = 0; i < open->rri->ri_NumIndices; i++)
-	{
-		IndexInfo  *info = open->rri->ri_IndexRelationInfo[i];
-		Relation	index = open->rri->ri_IndexRelationDescs[i];
-
-		if (!info->ii_ReadyForInserts ||
-			(which == CQRS_UPDATE_SUMMARIZING && !cqrs_index_is_summarizing(info)))
-			continue;
-		FormIndexDatum(info, open->slot, open->estate, values, isnull);
-		(void) index_insert(index, values, isnull, &open->slot->tts_tid, open->rel,
-							UNIQUE_CHECK_NO, index == open->index, info);
-	}
-	ResetPerTupleExprContext(open->estate);
+	/* other indexes are not unique (fold_target.c) */
+	cqrs_version_insert_entries(open->rri, open->index, open->slot, open->estate,
+								update_indexes);
 }
 
 static void
