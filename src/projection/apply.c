@@ -8,9 +8,8 @@
  *		parked ones, or drops the projection, locks its row first, and the
  *		row of cqrs.projection only after that.
  *
- *		The first attempt reads events and applies them as it goes, in one
- *		subtransaction with the cursor.  When it fails, the same events are
- *		read once more, into memory, and applied by halves (see batch.c).
+ *		The first attempt reads events and applies them as it goes.  When it
+ *		fails, they are read again into memory, and applied by halves (batch.c).
  *
  * Copyright (c) 2026, the cqrs developers
  *
