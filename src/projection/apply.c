@@ -72,6 +72,8 @@ typedef struct Run
 	bool		exhausted;
 	char	   *last_error;		/* NULL: none */
 	bool		stopped;
+	bool		in_doubt;		/* have the rules changed when an event failed? */
+	bool		certain;		/* it has failed with rules made anew, too */
 	CqrsApplyResult result;
 } Run;
 
@@ -85,10 +87,10 @@ typedef struct Follow
 	bool		complete;
 } Follow;
 
-static CqrsProjection *lock_live_build(const char *name, int32 number);
 static void follow(const CqrsProjection *projection, bool with_own);
 static void try_to_follow(void *arg);
 static void apply_batch(Run *run);
+static bool renew_build(Run *run);
 static void get_build(void *arg);
 static void try_batch(void *arg);
 static void feed_batch(CqrsBuild *build, void *arg);
@@ -98,7 +100,6 @@ static bool batch_is_full(Run *run);
 static void apply_by_halves(Run *run);
 static bool admit(CqrsBatch *batch, TupleTableSlot *event);
 static bool failed(CqrsBatch *batch, TupleTableSlot *event, const ErrorData *error);
-static bool is_no_events_fault(const ErrorData *error);
 static void stop(Run *run, const char *reason);
 
 CqrsApplyResult
@@ -118,7 +119,7 @@ cqrs_projection_apply_with(const char *name, const CqrsApplyOptions *options)
 	CqrsProjection *projection;
 
 	cqrs_build_require_idle(name);
-	projection = lock_live_build(name, options->build);
+	projection = cqrs_build_lock_live(name, options->build);
 	if (projection && projection->state == CQRS_PROJECTION_RUNNING)
 	{
 		result = cqrs_build_apply_batch(projection, projection->live_build, options);
@@ -131,27 +132,6 @@ cqrs_projection_apply_with(const char *name, const CqrsApplyOptions *options)
 	MemoryContextSwitchTo(before);
 	MemoryContextDelete(context);
 	return result;
-}
-
-/*
- * Locks the live build, and then reads what there is of the projection; NULL when
- * there is nothing to apply events to.  "number" is the live build that there
- * was a while ago, or 0: it saves reading the projection twice.
- */
-static CqrsProjection *
-lock_live_build(const char *name, int32 number)
-{
-	for (;;)
-	{
-		bool		locked = (number != 0 && cqrs_build_lock(name, number));
-		CqrsProjection *projection = cqrs_projection_find(name);
-
-		if (projection == NULL || projection->live_build == 0)
-			return NULL;
-		if (projection->live_build == number)
-			return locked ? projection : NULL;
-		number = projection->live_build;
-	}
 }
 
 CqrsApplyResult
@@ -227,29 +207,24 @@ try_to_follow(void *arg)
 static void
 apply_batch(Run *run)
 {
-	ErrorData  *error = cqrs_attempt(get_build, run);
+	ErrorData  *error;
 
-	if (error)
-	{
-		stop(run, cqrs_error_summary(NULL, error));
+	if (!renew_build(run))
 		return;
-	}
-
 	error = cqrs_attempt(try_batch, run);
 	cqrs_build_clean(run->build);
 	if (error)
 	{
-		ErrorData  *changed = cqrs_attempt(get_build, run);
-
-		/* somebody has altered or dropped what the rules use: no event's fault */
-		if (changed)
-		{
-			stop(run, cqrs_error_summary(NULL, changed));
-			return;
-		}
 		/* where the error came up is not known, but no later than this */
 		run->max_events = Max(run->seen, 1);
-		apply_by_halves(run);
+		if (renew_build(run))
+			apply_by_halves(run);
+		if (run->in_doubt && renew_build(run))
+		{
+			run->certain = true;
+			run->max_events = 1;
+			apply_by_halves(run);
+		}
 	}
 	else
 	{
@@ -266,6 +241,20 @@ apply_batch(Run *run)
 	if (run->last_error)
 		cqrs_projection_set_error(run->projection->name, run->last_error);
 	run->result.status = run->exhausted ? CQRS_APPLY_CAUGHT_UP : CQRS_APPLY_MORE;
+}
+
+/*
+ * Makes the rules anew, if they have to be.  When that fails somebody has altered
+ * or dropped what they use: no event's fault.
+ */
+static bool
+renew_build(Run *run)
+{
+	ErrorData  *error = cqrs_attempt(get_build, run);
+
+	if (error)
+		stop(run, cqrs_error_summary(NULL, error));
+	return error == NULL;
 }
 
 static void
@@ -409,7 +398,10 @@ apply_by_halves(Run *run)
 
 	cqrs_batch_apply(batch);
 	if (batch->end < batch->count)
+	{
 		cqrs_reader_rewind(run->reader, &batch->marks[batch->end]);
+		run->exhausted = false;
+	}
 	cqrs_reader_save(run->reader);
 	cqrs_reader_close(run->reader);
 	run->result.applied = batch->applied;
@@ -437,11 +429,14 @@ failed(CqrsBatch *batch, TupleTableSlot *event, const ErrorData *error)
 	Run		   *run = (Run *) batch->arg;
 	char	   *summary = cqrs_error_summary(event, error);
 
-	/* DDL came in between: the next batch is compiled anew, or tells what is wrong */
-	if (!cqrs_engine_valid(batch->build->engine))
-		ReThrowError((ErrorData *) error);
+	/* by DDL of others, or of the event itself, which is undone: that will show */
+	if (!run->certain && !cqrs_engine_valid(batch->build->engine))
+	{
+		run->in_doubt = true;
+		return false;
+	}
 
-	if (run->projection->on_error == CQRS_ON_ERROR_STOP || is_no_events_fault(error))
+	if (run->projection->on_error == CQRS_ON_ERROR_STOP || cqrs_error_is_no_events_fault(error))
 	{
 		stop(run, summary);
 		return false;
@@ -452,17 +447,6 @@ failed(CqrsBatch *batch, TupleTableSlot *event, const ErrorData *error)
 		cqrs_parked_add(run->parked, event);
 	run->last_error = MemoryContextStrdup(GetMemoryChunkContext(batch), summary);
 	return true;
-}
-
-/*
- * Would the next event fail, too?
- */
-static bool
-is_no_events_fault(const ErrorData *error)
-{
-	return error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE ||
-		error->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
-		error->sqlerrcode == ERRCODE_UNDEFINED_SCHEMA;
 }
 
 /*

@@ -145,3 +145,14 @@ cqrs_error_is_passing(const ErrorData *error)
 	}
 	return false;
 }
+
+/*
+ * Would the next event fail, too?
+ */
+bool
+cqrs_error_is_no_events_fault(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE ||
+		error->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
+		error->sqlerrcode == ERRCODE_UNDEFINED_SCHEMA;
+}

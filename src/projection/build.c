@@ -94,6 +94,27 @@ cqrs_build_lock(const char *projection, int32 number)
 }
 
 /*
+ * Locks the live build, and then reads what there is of the projection; NULL when
+ * there is nothing to apply events to.  "number" is the live build that there
+ * was a while ago, or 0: it saves reading the projection twice.
+ */
+CqrsProjection *
+cqrs_build_lock_live(const char *name, int32 number)
+{
+	for (;;)
+	{
+		bool		locked = (number != 0 && cqrs_build_lock(name, number));
+		CqrsProjection *projection = cqrs_projection_find(name);
+
+		if (projection == NULL || projection->live_build == 0)
+			return NULL;
+		if (projection->live_build == number)
+			return locked ? projection : NULL;
+		number = projection->live_build;
+	}
+}
+
+/*
  * The build with an engine that is up to date.  Errors tell what is wrong with
  * the rules, or with what has become of the tables.
  */

@@ -46,6 +46,7 @@ typedef void (*CqrsFeed) (CqrsBuild *build, void *arg);
 
 extern void cqrs_build_init(void);
 extern bool cqrs_build_lock(const char *projection, int32 number);
+extern CqrsProjection *cqrs_build_lock_live(const char *name, int32 number);
 extern CqrsBuild *cqrs_build_get(const CqrsProjection *projection, int32 number);
 extern void cqrs_build_apply(CqrsBuild *build, CqrsFeed feed, void *arg);
 extern void cqrs_build_clean(CqrsBuild *build);

@@ -132,6 +132,36 @@ SELECT cqrs_catch_up('batches') = (SELECT count(*) - 3 FROM cqrs.event WHERE typ
 SELECT stream, version, rule, sqlstate FROM cqrs.parked_event WHERE projection = 'batches' ORDER BY position;
 SELECT cqrs_drop_projection('batches');
 
+-- A rule that changes what the rules use, and fails then: that is undone, and the event is to blame.
+SELECT cqrs_create_projection('today', 'shop', 'CREATE TABLE today (stream text PRIMARY KEY, n int NOT NULL)');
+SELECT cqrs_on('today', 'FailCounted', $$INSERT INTO today VALUES (event.stream, 1) ON CONFLICT (stream) DO UPDATE SET n = today.n + 1$$);
+CREATE FUNCTION public.close_day(event cqrs.event) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE 'TRUNCATE "today$1".today';
+	IF event.data ? 'fails' THEN
+		RAISE EXCEPTION 'the day cannot be closed';
+	END IF;
+END $$;
+REVOKE EXECUTE ON FUNCTION public.close_day FROM PUBLIC;
+SELECT cqrs_on('today', 'FailDayClosed', 'public.close_day(cqrs.event)'::regprocedure);
+SELECT cqrs_start('today');
+SELECT cqrs_append('day-1', '{FailCounted,FailCounted}', '{"{}","{}"}') AS a, cqrs_append('day-2', '{FailCounted,FailDayClosed,FailCounted}', '{"{}","{\"fails\": 1}","{}"}') AS b,
+	cqrs_append('day-3', '{FailCounted}', '{"{}"}') AS c;
+SELECT cqrs_catch_up('today');
+SELECT * FROM shop.today ORDER BY stream;
+SELECT stream, version, rule, sqlstate, message FROM cqrs.parked_event WHERE projection = 'today' ORDER BY position;
+-- Alone, and first.
+SELECT cqrs_emit('day-4', 'FailDayClosed', '{"fails": 1}') AS a, cqrs_emit('day-3', 'FailCounted') AS b;
+SELECT cqrs_catch_up('today');
+SELECT * FROM shop.today ORDER BY stream;
+SELECT cqrs_emit('day-5', 'FailDayClosed') AS a, cqrs_emit('day-3', 'FailCounted') AS b, cqrs_emit('day-6', 'FailDayClosed', '{"fails": 1}') AS c, cqrs_emit('day-3', 'FailCounted') AS d;
+SELECT cqrs_catch_up('today');
+SELECT * FROM shop.today ORDER BY stream;
+SELECT stream, version, sqlstate FROM cqrs.parked_event WHERE projection = 'today' ORDER BY position;
+SELECT events_behind, state FROM cqrs.projection_status WHERE projection = 'today';
+SELECT cqrs_drop_projection('today');
+DROP FUNCTION public.close_day;
+
 SELECT cqrs_drop_projection('parking');
 SELECT cqrs_drop_projection('skipping');
 DROP FUNCTION make;
