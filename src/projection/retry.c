@@ -131,8 +131,10 @@ lock_own_started(const char *name)
 	CqrsProjection *projection = cqrs_projection_get_own(name);
 
 	cqrs_projection_require_started(projection);
-	cqrs_build_lock(name, projection->live_build);
-	return cqrs_projection_get_own(name);
+	cqrs_build_lock_live(name, projection->live_build);
+	projection = cqrs_projection_get_own(name);
+	cqrs_projection_require_started(projection);
+	return projection;
 }
 
 /*
