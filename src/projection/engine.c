@@ -171,6 +171,7 @@ cqrs_engine_reset(CqrsEngine *engine)
 			cqrs_function_rule_reset(rule);
 	}
 	engine->failed = NULL;
+	engine->lost_race = false;
 	MemoryContextReset(engine->event_context);
 }
 
@@ -189,6 +190,12 @@ cqrs_engine_failed_rule(CqrsEngine *engine)
 	foreach(lc, engine->failed->event_types)
 		appendStringInfo(&types, "%s%s", types.len > 0 ? ", " : "", (char *) lfirst(lc));
 	return types.data;
+}
+
+bool
+cqrs_engine_lost_race(CqrsEngine *engine)
+{
+	return engine->lost_race;
 }
 
 /*

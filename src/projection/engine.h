@@ -102,6 +102,13 @@ extern PGDLLEXPORT void cqrs_engine_reset(CqrsEngine *engine);
 extern char *cqrs_engine_failed_rule(CqrsEngine *engine);
 
 /*
+ * Did the last error say that somebody else has written a row meanwhile?  Then the
+ * same events may be applied with a new snapshot.  To be asked before the engine
+ * is reset.
+ */
+extern bool cqrs_engine_lost_race(CqrsEngine *engine);
+
+/*
  * Bytes held for deferred work: when they become many, flush.
  */
 extern PGDLLEXPORT Size cqrs_engine_memory(CqrsEngine *engine);

@@ -8,9 +8,10 @@
  *		were fetched: one version a row and batch, at the old place when there is
  *		room on its page.  Constraints have been checked.
  *
- *		Nobody else should write to the tables of a build.  If somebody has
- *		changed a row since we fetched it, the batch fails with 40001 and is
- *		tried again.
+ *		Nobody else should write to the tables of a build, but other transactions
+ *		do to those of an inline projection.  If somebody has changed a row since
+ *		we fetched it, or inserted one that was not there, the race is lost: the
+ *		batch fails with 40001 and is tried again.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -44,8 +45,10 @@ static void update_row(CqrsFoldTable *table, CqrsFoldRow *row);
 static void delete_row(CqrsFoldTable *table, CqrsFoldRow *row);
 static void insert_rows(CqrsFoldTable *table);
 static void insert_chunk(CqrsFoldTable *table, TupleTableSlot **slots, int n);
+static void insert_entries(CqrsFoldOpen *open, TupleTableSlot **slots, int n);
 static void remember_all(CqrsFoldTable *table, CqrsFoldRow **rows, TupleTableSlot **slots, int n);
 static void check_result(CqrsFoldTable *table, TM_Result result);
+pg_noreturn static void lost_race(CqrsFoldTable *table);
 
 /*
  * Opens the table.  What has been compiled for it must still hold.
@@ -253,6 +256,24 @@ insert_chunk(CqrsFoldTable *table, TupleTableSlot **slots, int n)
 		table_multi_insert(open->rel, slots, n, GetCurrentCommandId(true), 0, NULL);
 	open->wrote = true;
 
+	PG_TRY();
+	{
+		insert_entries(open, slots, n);
+	}
+	PG_CATCH();
+	{
+		/* only the primary key is unique, and there was no row with this one */
+		if (geterrcode() != ERRCODE_UNIQUE_VIOLATION)
+			PG_RE_THROW();
+		FlushErrorState();
+		lost_race(table);
+	}
+	PG_END_TRY();
+}
+
+static void
+insert_entries(CqrsFoldOpen *open, TupleTableSlot **slots, int n)
+{
 	for (int i = 0; i < n; i++)
 	{
 		list_free(cqrs_exec_insert_index_tuples(open->rri, slots[i], open->estate,
@@ -267,10 +288,17 @@ check_result(CqrsFoldTable *table, TM_Result result)
 	if (result == TM_Ok)
 		return;
 	if (result == TM_Updated || result == TM_Deleted || result == TM_SelfModified)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("a row of table \"%s\" of projection \"%s\" has been changed by somebody else",
-						table->name, table->engine->projection),
-				 errhint("Only the projection should write to its tables.")));
+		lost_race(table);
 	elog(ERROR, "unexpected result of changing a row of \"%s\": %d", table->name, (int) result);
+}
+
+static void
+lost_race(CqrsFoldTable *table)
+{
+	table->engine->lost_race = true;
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("a row of table \"%s\" of projection \"%s\" has been changed by somebody else",
+					table->name, table->engine->projection),
+			 errhint("Try again.  Only the projection should write to its tables.")));
 }

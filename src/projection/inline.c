@@ -17,6 +17,14 @@
  *		counts as long as PostgreSQL says that this one is part of the current
  *		transaction and not rolled back.
  *
+ *		Two transactions may write the same row.  The rows of the second one were
+ *		computed from what it saw before it had to wait, and the first one has
+ *		committed.  Then it applies its events again, from a new snapshot, as the
+ *		executor does with one row under READ COMMITTED.  For that they are applied
+ *		in a subtransaction; but not too often in one transaction, as others have
+ *		to look at each.  From then on, and with a snapshot that does not change,
+ *		the second one fails.
+ *
  *		Whoever starts, pauses, resumes or drops such a projection locks the
  *		event table against appends first, and waits for those under way.  So
  *		each append either ends before, and is history, or begins afterwards
@@ -50,6 +58,7 @@
 #include "event/pick.h"
 #include "event/reader.h"
 #include "projection/apply.h"
+#include "projection/attempt.h"
 #include "projection/build.h"
 #include "projection/inline.h"
 #include "projection/tables.h"
@@ -81,10 +90,23 @@ typedef struct Range
 	int64		last_position;
 } Range;
 
+/*
+ * A projection whose turn it is.
+ */
+typedef struct Turn
+{
+	CqrsBuild  *build;
+	Range	   *range;
+} Turn;
+
+/* so many subtransactions cost others nothing (PGPROC_MAX_CACHED_SUBXIDS is 64) */
+#define MAX_GUARDED	32
+
 /* of the transaction "progress_of" only, in its memory; rising */
 static Progress *progress = NULL;
 static int	n_progress = 0;
 static int	allocated_progress = 0;
+static int	n_guarded = 0;		/* how often events were applied in a subtransaction */
 static FullTransactionId progress_of = {0};
 
 /* the projections (CqrsProjection) that run inline, in the order of their names */
@@ -101,6 +123,8 @@ static bool again = false;
 pg_noreturn static void cannot_begin(const CqrsProjection *projection);
 static void after_events(void);
 static void apply_all(void);
+static void apply_one(const CqrsProjection *projection, Range *range);
+static void take_turn(void *arg);
 static void feed_range(CqrsBuild *build, void *arg);
 static int64 get_progress(void);
 static void set_progress(int64 position);
@@ -234,16 +258,39 @@ apply_all(void)
 		range.last_position = cqrs_log_last_drawn();
 		again = false;
 		foreach(lc, get_projections())
-		{
-			CqrsProjection *projection = lfirst(lc);
-
-			cqrs_build_apply(cqrs_build_get(projection, projection->live_build),
-							 feed_range, &range);
-		}
+			apply_one(lfirst(lc), &range);
 		MemoryContextSwitchTo(before);
 		MemoryContextDelete(scratch);
 		set_progress(range.last_position);
 	} while (again);
+}
+
+static void
+apply_one(const CqrsProjection *projection, Range *range)
+{
+	Turn		turn = {cqrs_build_get(projection, projection->live_build), range};
+
+	while (!IsolationUsesXactSnapshot() && n_guarded < MAX_GUARDED)
+	{
+		ErrorData  *error;
+
+		n_guarded++;
+		error = cqrs_attempt_quietly(take_turn, &turn);
+		if (error == NULL)
+			return;
+		if (!cqrs_engine_lost_race(turn.build->engine))
+			ReThrowError(error);
+		turn.build = cqrs_build_get(projection, projection->live_build);
+	}
+	take_turn(&turn);
+}
+
+static void
+take_turn(void *arg)
+{
+	Turn	   *turn = (Turn *) arg;
+
+	cqrs_build_apply(turn->build, feed_range, turn->range);
 }
 
 static void
@@ -276,7 +323,7 @@ get_progress(void)
 	if (!FullTransactionIdEquals(progress_of, GetTopFullTransactionId()))
 	{
 		progress_of = GetTopFullTransactionId();
-		n_progress = allocated_progress = 0;
+		n_progress = allocated_progress = n_guarded = 0;
 		progress = NULL;
 	}
 	while (n_progress > 0 &&

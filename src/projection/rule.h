@@ -152,6 +152,7 @@ struct CqrsEngine
 	int			fold_nops;
 	int			fold_ops_allocated;
 	bool		valid;
+	bool		lost_race;		/* has the last error come from a race with another writer? */
 	dlist_node	node;			/* in the list of all engines */
 };
 
