@@ -52,12 +52,19 @@ cqrs_arg_string_or_null(FunctionCallInfo fcinfo, int arg)
 Datum *
 cqrs_arg_elements(FunctionCallInfo fcinfo, int arg, const char *name, int *count)
 {
-	ArrayType  *array;
+	cqrs_arg_require(fcinfo, arg, name);
+	return cqrs_array_elements(PG_GETARG_ARRAYTYPE_P(arg), name, count);
+}
+
+/*
+ * The same of an array that has been taken from its call.
+ */
+Datum *
+cqrs_array_elements(ArrayType *array, const char *name, int *count)
+{
 	Datum	   *elements;
 	bool	   *nulls;
 
-	cqrs_arg_require(fcinfo, arg, name);
-	array = PG_GETARG_ARRAYTYPE_P(arg);
 	if (ARR_NDIM(array) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),

@@ -23,7 +23,6 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -163,20 +162,13 @@ list_projections(ArrayType *array)
 {
 	List	   *result = NIL;
 	Datum	   *elements;
-	bool	   *nulls;
 	int			count;
 
 	if (array == NULL)
 		return cqrs_projection_running_async();
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+	elements = cqrs_array_elements(array, "projections", &count);
 	for (int i = 0; i < count; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("array \"%s\" must not contain nulls", "projections")));
 		result = lappend(result, cqrs_projection_get(TextDatumGetCString(elements[i]))->name);
-	}
 	return result;
 }
 
