@@ -100,8 +100,8 @@ cqrs_arg_strings(FunctionCallInfo fcinfo, int arg, const char *name)
 }
 
 /*
- * A timeout in microseconds.  Months have 30 days, and what is too long is as
- * good as for ever.
+ * Argument "timeout" in microseconds.  Months have 30 days, and what is too
+ * long is as good as for ever.
  */
 int64
 cqrs_arg_timeout(Interval *timeout)
@@ -112,6 +112,6 @@ cqrs_arg_timeout(Interval *timeout)
 	if (seconds < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("timeout must not be negative")));
+				 errmsg("argument \"%s\" must not be negative", "timeout")));
 	return (int64) (Min(seconds, 1e9) * 1000000.0);
 }

@@ -107,7 +107,7 @@ cqrs_extension_require(void)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("extension \"cqrs\" of this database has version \"%s\", its library has version \"%s\"",
 						version, CQRS_VERSION),
-				 errhint("Use ALTER EXTENSION cqrs UPDATE.  If the library is the older one, start a new session, or the server again.")));
+				 errhint("Use ALTER EXTENSION cqrs UPDATE.  If the library is the older one, start a new session or restart the server.")));
 	}
 }
 

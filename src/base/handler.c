@@ -157,7 +157,7 @@ cqrs_handler_find(const CqrsHandlerName *handler, const char *what,
 						signature(handler), what, name),
 				 errdetail("It was registered as a function of role \"%s\" and belongs to role \"%s\" now.",
 						   handler->owner, GetUserNameFromId(owner, false)),
-				 errhint("Drop the %s, and create it again if that is as it should be.", what)));
+				 errhint("If the change is intended, drop the %s and register it again.", what)));
 	return function;
 }
 

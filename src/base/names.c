@@ -37,23 +37,23 @@ cqrs_check_name(const text *name, const char *what, int max_bytes)
 	if (len == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("name of %s must not be empty", what)));
+				 errmsg("%s name must not be empty", what)));
 	if (len > max_bytes)
 		ereport(ERROR,
 				(errcode(ERRCODE_NAME_TOO_LONG),
-				 errmsg("name of %s is too long", what),
+				 errmsg("%s name is too long", what),
 				 errdetail("It has %d bytes; the limit is %d.", len, max_bytes)));
 	if (s[0] == ' ' || s[len - 1] == ' ')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("name of %s must not begin or end with a blank", what),
+				 errmsg("%s name must not begin or end with a blank", what),
 				 errdetail("The name is \"%s\".", text_to_cstring(name))));
 
 	for (int i = 0; i < len; i++)
 		if (s[i] < 0x20 || s[i] == 0x7f)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_NAME),
-					 errmsg("name of %s must not contain control characters", what),
+					 errmsg("%s name must not contain control characters", what),
 					 errdetail("Byte %d of the name is 0x%02x.", i + 1, s[i])));
 }
 

@@ -379,5 +379,5 @@ unknown(CqrsRegistry *registry, const char *name)
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("%s \"%.*s\" does not exist", registry->what,
 					pg_mbcliplen(name, strlen(name), CQRS_MAX_NAME), name),
-			 errhint("View \"cqrs.%s_type\" lists those there are.", registry->what)));
+			 errhint("See view \"cqrs.%s_type\" for the registered %s.", registry->what, registry->plural)));
 }

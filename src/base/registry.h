@@ -27,6 +27,7 @@ typedef struct CqrsRegistry
 {
 	const char *table;			/* in schema cqrs */
 	const char *what;			/* "command", for messages */
+	const char *plural;			/* "commands" */
 	CqrsPlanId	insert;
 	CqrsPlanId	delete;
 

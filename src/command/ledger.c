@@ -139,7 +139,7 @@ cqrs_ledger_record(const CqrsLedgerRow *row, ItemPointer place)
 	else if (is_lost || !cqrs_row_update(&table, place))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the ledger's row of command \"%s\" was changed or removed while the command was running",
+				 errmsg("ledger entry of command \"%s\" was changed or removed while the command was running",
 						text_to_cstring(row->command))));
 	cqrs_table_end(&table);
 	CommandCounterIncrement();

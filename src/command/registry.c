@@ -31,6 +31,7 @@ PG_FUNCTION_INFO_V1(cqrs_drop_command);
 static CqrsRegistry registry = {
 	.table = "command_registry",
 	.what = "command",
+	.plural = "commands",
 	.insert = CQRS_PLAN_INSERT_COMMAND,
 	.delete = CQRS_PLAN_DELETE_COMMAND
 };
@@ -82,8 +83,8 @@ cqrs_create_command(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(2))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("command \"%s\" cannot have a stream", name_string),
-				 errdetail("Only a handler that takes the state of an aggregate has one.")));
+				 errmsg("argument \"%s\" must be null", "stream"),
+				 errdetail("Commands that decide on the state of a stream are not supported yet.")));
 
 	cqrs_handler_describe(tuple, argument, &handler);
 	cqrs_registry_add(&registry, name, &handler, PG_GETARG_DATUM(3), PG_ARGISNULL(3));

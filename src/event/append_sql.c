@@ -99,7 +99,7 @@ get_expected_version(FunctionCallInfo fcinfo, int arg, int64 *value)
 	if (*value < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("expected version must not be negative"),
+				 errmsg("argument \"%s\" must not be negative", "expected_version"),
 				 errhint("Use 0 for a stream that must not exist yet.")));
 	return value;
 }

@@ -36,6 +36,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "base/args.h"
 #include "base/compat.h"
 #include "base/names.h"
 #include "base/plans.h"
@@ -121,10 +122,7 @@ cqrs_create_event_type(PG_FUNCTION_ARGS)
 	Datum		values[4] = {0};
 	bool		nulls[4] = {false, false, PG_ARGISNULL(1), PG_ARGISNULL(2)};
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("name of event type must not be null")));
+	cqrs_arg_require(fcinfo, 0, "name");
 	name = PG_GETARG_TEXT_PP(0);
 	cqrs_check_name(name, "event type", CQRS_MAX_NAME);
 
@@ -157,7 +155,8 @@ cqrs_create_event_type(PG_FUNCTION_ARGS)
 	if (cqrs_plan_execute(CQRS_PLAN_INSERT_EVENT_TYPE, values, nulls) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("event type \"%s\" already exists", text_to_cstring(name))));
+				 errmsg("event type \"%s\" already exists", text_to_cstring(name)),
+				 errhint("It cannot be replaced.  To change what its data must be, use ALTER TYPE on its payload type.")));
 	SPI_finish();
 	PG_RETURN_VOID();
 }

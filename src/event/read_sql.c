@@ -56,7 +56,7 @@ cqrs_stream_events(PG_FUNCTION_ARGS)
 	if (max_count < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"max_count\" must not be negative")));
+				 errmsg("argument \"%s\" must not be negative", "max_count")));
 
 	put_events((ReturnSetInfo *) fcinfo->resultinfo, PG_GETARG_TEXT_PP(0),
 			   from_version, max_count);

@@ -37,7 +37,7 @@ cqrs_stream_check_name(const text *stream)
 	if (*VARDATA_ANY(stream) == '-')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("name of stream must begin with a category"),
+				 errmsg("stream name must begin with a category"),
 				 errdetail("The name is \"%s\".", text_to_cstring(stream)),
 				 errhint("Name streams like \"order-7\": category \"order\", id \"7\".")));
 }

@@ -57,7 +57,7 @@ cqrs_catch_up(PG_FUNCTION_ARGS)
 	if (budget < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"max_events\" must not be negative")));
+				 errmsg("argument \"%s\" must not be negative", "max_events")));
 	PreventCommandIfReadOnly("cqrs_catch_up()");
 	PreventCommandIfParallelMode("cqrs_catch_up()");
 

@@ -228,7 +228,7 @@ check_projection_name(const char *name)
 	if (IsReservedName(name))
 		ereport(ERROR,
 				(errcode(ERRCODE_RESERVED_NAME),
-				 errmsg("name of projection \"%s\" is not acceptable", name),
+				 errmsg("projection name \"%s\" is reserved", name),
 				 errdetail("The prefix \"pg_\" is reserved for system schemas.")));
 }
 

@@ -100,7 +100,7 @@ check_function(Oid function, const char *signature)
 	if (proc->prokind != PROKIND_FUNCTION || proc->proretset)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("%s cannot be a rule", signature),
+				 errmsg("function %s cannot be a rule", signature),
 				 errdetail("It is not a function that returns one value.")));
 	if (proc->pronargs != 1 ||
 		get_typ_typrelid(proc->proargtypes.values[0]) != cqrs_table_oid("event"))

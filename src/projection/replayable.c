@@ -106,14 +106,14 @@ check_node(Node *node, void *arg)
 		SQLValueFunctionOp op = ((SQLValueFunction *) node)->op;
 
 		if (op <= SVFOP_LOCALTIMESTAMP_N)
-			refuse(context, "the current time", "It would be another one in a replay.",
+			refuse(context, "the current time", "It may differ when the events are replayed.",
 				   hint_for("now"));
 		refuse(context, "the current user, catalog or schema",
-			   "It may be another one in a replay.", hint_for("current_user"));
+			   "It may differ when the events are replayed.", hint_for("current_user"));
 	}
 	if (IsA(node, NextValueExpr))
 		refuse(context, "an identity column",
-			   "Its sequence would go on in a replay.", hint_for("nextval"));
+			   "Its sequence goes on when the events are replayed.", hint_for("nextval"));
 
 	check_functions_in_node(node, check_function, context);
 
@@ -138,8 +138,8 @@ check_function(Oid function, void *arg)
 	name = get_func_name(function);
 	refuse(context, psprintf("function %s()", name),
 		   volatility == PROVOLATILE_VOLATILE ?
-		   "The function is volatile: it may give something else in a replay." :
-		   "It may give something else in a replay.",
+		   "The function is volatile.  Its result may differ when the events are replayed." :
+		   "Its result may differ when the events are replayed.",
 		   function >= FirstNormalObjectId ?
 		   "Declare the function STABLE or IMMUTABLE if it is, or use a function as the rule." :
 		   hint_for(name));
@@ -195,7 +195,7 @@ refuse(CheckContext *context, const char *what, const char *why, const char *hin
 			(errcode(ERRCODE_CQRS_NOT_REPLAYABLE),
 			 errmsg("rule cannot be replayed because it uses %s", what),
 			 location >= 0 ? errdetail_internal("%s", why) :
-			 errdetail("%s It comes from a column default or a view.", why),
+			 errdetail("%s  It comes from a column default or a view.", why),
 			 errhint("%s", hint),
 			 location >= 0 ?
 			 errposition(pg_mbstrlen_with_len(context->rule->text, location) + 1) : 0));

@@ -361,7 +361,7 @@ require_plain(const CqrsProjection *projection, Oid view)
 	if (!plain)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("view \"%s\" is not the one that projection \"%s\" has created",
+				 errmsg("view \"%s\" was changed since projection \"%s\" created it",
 						get_rel_name(view), projection->name),
 				 errdetail("It shows something else than all columns and rows, and another build cannot be put behind it."),
 				 errhint("Put what is special into a view of its own, or into one that belongs to the tables of the projection.")));

@@ -31,6 +31,7 @@ PG_FUNCTION_INFO_V1(cqrs_drop_query);
 static CqrsRegistry registry = {
 	.table = "query_registry",
 	.what = "query",
+	.plural = "queries",
 	.insert = CQRS_PLAN_INSERT_QUERY,
 	.delete = CQRS_PLAN_DELETE_QUERY
 };

@@ -352,7 +352,7 @@ add_entry(Counters *counters, const Key *key)
 	{
 		if (!counters->full_was_logged)
 			ereport(LOG,
-					(errmsg("cqrs counts no more commands, queries and projections than %d", CAPACITY),
+					(errmsg("too many commands, queries and projections to count (limit %d)", CAPACITY),
 					 errhint("Use cqrs_reset_stats() in databases where names have changed.")));
 		counters->full_was_logged = true;
 		return NULL;

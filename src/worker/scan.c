@@ -91,7 +91,7 @@ cqrs_scanner_main(Datum main_arg)
 				 errmsg("no worker serves database \"%s\"", get_database_name(MyDatabaseId)),
 				 errdetail("Extension \"cqrs\" has version \"%s\" there, the library has version \"%s\".",
 						   version, CQRS_VERSION),
-				 errhint("Use ALTER EXTENSION cqrs UPDATE in that database, or start the server again if the library is the older one.")));
+				 errhint("Use ALTER EXTENSION cqrs UPDATE in that database, or restart the server if the library is the older one.")));
 	}
 	else
 		ereport(WARNING,
