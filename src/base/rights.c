@@ -4,11 +4,11 @@
  *		Rights: parts of the SQL surface that are granted together.
  *
  * NOTES
- *		A right is nothing but ordinary privileges, EXECUTE on functions and
- *		SELECT on views, with USAGE of the schema.  One table here says
- *		which.  Rights overlap; a revoke leaves what another right that the
- *		role holds needs.  A role holds a right when it has been granted the
- *		first function or view in the right's list.
+ *		A right is nothing but ordinary privileges, EXECUTE on functions,
+ *		SELECT on views and USAGE of types, with USAGE of the schema.  One
+ *		table here says which.  Rights overlap; a revoke leaves what another
+ *		right that the role holds needs.  A role holds a right when it has been
+ *		granted the first function or view in the right's list.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -50,8 +50,9 @@ PG_FUNCTION_INFO_V1(cqrs_revoke);
 
 /*
  * Functions are given without arguments: all of that name.  What begins with
- * "cqrs." is in that schema, functions written with "()", else a view.  What
- * is not installed is left out.  The first object belongs to no other right.
+ * "cqrs." is in that schema, functions written with "()", else a view or a
+ * composite type.  The first object is a function or a view and belongs to no
+ * other right.
  */
 typedef struct Right
 {
@@ -63,7 +64,7 @@ static const Right rights[] = {
 	{"send", {
 		"cqrs_send()", "cqrs_try_send()", "cqrs_execute()", "cqrs_token()", "cqrs_wait()",
 		"cqrs_command_id()", "cqrs_correlation_id()", "cqrs_payload()", "cqrs_actor()",
-		"cqrs.payload_fields()", "cqrs.command_type"
+		"cqrs.payload_fields()", "cqrs.command_type", "cqrs.command_result"
 	}},
 	{"query", {
 		"cqrs_query()", "cqrs_query_page()", "cqrs.run_query()", "cqrs_token()", "cqrs_wait()",
@@ -79,8 +80,8 @@ static const Right rights[] = {
 		"cqrs_off()", "cqrs_start()", "cqrs_revise()", "cqrs_rebuild()", "cqrs_cancel_build()",
 		"cqrs_revert()", "cqrs_check()", "cqrs_pause()",
 		"cqrs_resume()", "cqrs_drop_projection()", "cqrs_catch_up()", "cqrs_explain()",
-		"cqrs_retry_parked()", "cqrs_discard_parked()", "cqrs_create_aggregate()",
-		"cqrs_diagram()", "cqrs.payload_fields()", "cqrs.command_type", "cqrs.query_type",
+		"cqrs_retry_parked()", "cqrs_discard_parked()", "cqrs_diagram()",
+		"cqrs.payload_fields()", "cqrs.command_type", "cqrs.query_type",
 		"cqrs.projection_parked", "cqrs.command_stats", "cqrs.query_stats", "cqrs.read_stats()"
 	}},
 	{"watch", {
@@ -100,7 +101,7 @@ static void change_object(const char *object, Oid role, bool grant);
 static void change_schema(Oid role, bool grant);
 static void execute(const char *privilege, const char *object, Oid role, bool grant);
 static List *find_functions(const char *object);
-static Oid	find_view(const char *object);
+static Oid	find_relation(const char *object);
 static bool is_function(const char *object);
 static bool acl_has(Datum acl, Oid role);
 
@@ -131,7 +132,7 @@ bool
 cqrs_may_watch(Oid role)
 {
 	return has_privs_of_role(role, ROLE_PG_MONITOR) ||
-		pg_class_aclcheck(find_view(WATCH_VIEW), role, ACL_SELECT) == ACLCHECK_OK;
+		pg_class_aclcheck(find_relation(WATCH_VIEW), role, ACL_SELECT) == ACLCHECK_OK;
 }
 
 static void
@@ -189,7 +190,7 @@ holds_right(Oid role, const Right *right)
 	int			cache = is_function(object) ? PROCOID : RELOID;
 	AttrNumber	column = is_function(object) ? Anum_pg_proc_proacl : Anum_pg_class_relacl;
 	List	   *functions = is_function(object) ? find_functions(object) : NIL;
-	Oid			oid = functions ? linitial_oid(functions) : find_view(object);
+	Oid			oid = functions ? linitial_oid(functions) : find_relation(object);
 
 	tuple = SearchSysCache1(cache, ObjectIdGetDatum(oid));
 	if (!HeapTupleIsValid(tuple))
@@ -232,7 +233,9 @@ change_object(const char *object, Oid role, bool grant)
 		foreach(lc, find_functions(object))
 			execute("EXECUTE ON ROUTINE", format_procedure_qualified(lfirst_oid(lc)), role, grant);
 	}
-	else if (OidIsValid(find_view(object)))
+	else if (get_rel_relkind(find_relation(object)) == RELKIND_COMPOSITE_TYPE)
+		execute("USAGE ON TYPE", object, role, grant);
+	else
 		execute("SELECT ON TABLE", object, role, grant);
 }
 
@@ -282,7 +285,7 @@ find_functions(const char *object)
 }
 
 static Oid
-find_view(const char *object)
+find_relation(const char *object)
 {
 	return get_relname_relid(object + strlen("cqrs."), get_namespace_oid("cqrs", false));
 }

@@ -3,7 +3,7 @@ BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS cqrs;
 SET client_min_messages TO warning;
-SELECT plan(60);
+SELECT plan(63);
 
 SELECT has_function('pg_catalog', 'cqrs_create_command', '{text,regprocedure,text,text}');
 SELECT has_function('pg_catalog', 'cqrs_drop_command', '{text}');
@@ -50,6 +50,7 @@ SELECT throws_ok($$SELECT cqrs_query('Read')$$, '42501', NULL, 'nobody cannot qu
 SELECT throws_ok('SELECT cqrs_payload()', '42501', NULL, 'nobody cannot ask for payloads');
 SELECT throws_ok($$SELECT cqrs_grant('regress_cqrs_nobody', 'send')$$, '42501', NULL, 'nobody cannot grant');
 SELECT throws_ok('SELECT * FROM cqrs.command_type', '42501', NULL, 'nobody sees no commands');
+SELECT throws_ok($$CREATE FUNCTION pg_temp.outcome() RETURNS cqrs.command_result LANGUAGE sql AS 'SELECT NULL'$$, '42501', NULL, 'nobody writes functions that return outcomes');
 RESET ROLE;
 
 -- a developer
@@ -81,6 +82,7 @@ SET ROLE regress_cqrs_app;
 SELECT throws_ok($$SELECT cqrs_send('Work')$$, '42501', 'permission denied for function work', 'EXECUTE on the handler is needed');
 SELECT is((cqrs_try_send('Work')).sqlstate, '42501', 'and its lack is a rejection');
 SELECT is((SELECT name FROM cqrs.command_type WHERE name = 'Work'), 'Work', 'an application sees commands');
+SELECT lives_ok($$CREATE FUNCTION pg_temp.outcome() RETURNS cqrs.command_result LANGUAGE sql AS 'SELECT cqrs_try_send(''Work'')'$$, 'an application writes functions that return outcomes');
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION app.work(jsonb), app.work_as_caller(jsonb) TO regress_cqrs_app;
 SET ROLE regress_cqrs_app;
@@ -124,6 +126,7 @@ SELECT cqrs_grant('regress_cqrs_app', 'query');
 SELECT cqrs_revoke('regress_cqrs_app', 'send');
 SELECT ok(has_function_privilege('regress_cqrs_app', 'cqrs_token()', 'EXECUTE'), 'what another right needs stays');
 SELECT ok(NOT has_function_privilege('regress_cqrs_app', 'cqrs_send(text, jsonb, uuid, uuid, uuid, jsonb)', 'EXECUTE'), 'the rest does not');
+SELECT ok(NOT has_type_privilege('regress_cqrs_app', 'cqrs.command_result', 'USAGE'), 'nor do outcomes');
 SELECT cqrs_revoke('regress_cqrs_app', 'query');
 SELECT ok(NOT has_schema_privilege('regress_cqrs_app', 'cqrs', 'USAGE'), 'the last right takes the schema along');
 SELECT throws_ok($$SELECT cqrs_grant('regress_cqrs_app', 'everything')$$, '22023', 'unrecognized right: "everything"', 'rights are known');

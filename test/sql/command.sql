@@ -226,8 +226,23 @@ SELECT * FROM public.fails($$SELECT cqrs_send('Act', '{"sql": "SELECT 1"}', '000
 SELECT ok, sqlstate FROM cqrs_try_send('Act', '{"sql": "SELECT 1"}', '00000000-0000-4000-8000-000000000010');
 RESET SESSION AUTHORIZATION;
 SELECT actor, outcome, result FROM cqrs.ledger WHERE command_id = '00000000-0000-4000-8000-000000000016' ORDER BY actor;
+-- who may send may write functions that return outcomes
+GRANT CREATE ON SCHEMA shop TO regress_cqrs_one;
+SET ROLE regress_cqrs_one;
+CREATE FUNCTION shop.try_act(p jsonb) RETURNS cqrs.command_result LANGUAGE sql AS $$SELECT cqrs_try_send('Act', p)$$;
+SELECT ok, sqlstate FROM shop.try_act('{"sql": "SELECT 1"}');
+DROP FUNCTION shop.try_act(jsonb);
+RESET ROLE;
+SELECT cqrs_grant('regress_cqrs_two', 'query');
 SELECT cqrs_revoke(r, 'send') FROM unnest('{regress_cqrs_one,regress_cqrs_two}'::regrole[]) r;
-REVOKE USAGE ON SCHEMA shop FROM regress_cqrs_one, regress_cqrs_two;
+SELECT r, has_type_privilege(r::oid, 'cqrs.command_result', 'USAGE') FROM unnest('{regress_cqrs_one,regress_cqrs_two}'::regrole[]) r;
+GRANT USAGE ON SCHEMA cqrs TO regress_cqrs_one;
+SET ROLE regress_cqrs_one;
+SELECT * FROM public.fails('CREATE FUNCTION shop.try_act(p jsonb) RETURNS cqrs.command_result LANGUAGE sql AS $$SELECT NULL$$');
+RESET ROLE;
+REVOKE USAGE ON SCHEMA cqrs FROM regress_cqrs_one;
+SELECT cqrs_revoke('regress_cqrs_two', 'query');
+REVOKE ALL ON SCHEMA shop FROM regress_cqrs_one, regress_cqrs_two;
 DROP ROLE regress_cqrs_one;
 DROP ROLE regress_cqrs_two;
 
