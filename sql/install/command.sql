@@ -31,7 +31,7 @@ CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.c
 -- The fields of a composite type, for people: a JSON array of objects
 --
 CREATE FUNCTION cqrs.payload_fields(payload text) RETURNS jsonb
-	LANGUAGE sql STABLE
+	LANGUAGE sql STABLE PARALLEL SAFE
 	RETURN (
 		SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
 					'name', a.attname,

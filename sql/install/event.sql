@@ -164,7 +164,7 @@ COMMENT ON FUNCTION cqrs_append(text, text[], jsonb[], bigint) IS
 
 CREATE FUNCTION cqrs_stream(stream text, from_version bigint DEFAULT 1, max_count bigint DEFAULT NULL)
 	RETURNS SETOF cqrs.event
-	LANGUAGE C STABLE PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'cqrs_stream_events';
+	LANGUAGE C STABLE PARALLEL SAFE ROWS 100 AS 'MODULE_PATHNAME', 'cqrs_stream_events';
 COMMENT ON FUNCTION cqrs_stream(text, bigint, bigint) IS
 	'Events of a stream in version order';
 

@@ -26,6 +26,15 @@ COMMIT;
 SELECT cqrs_emit('a-b-c', 'T'), cqrs_emit('plain', 'T'), cqrs_emit('end-', 'T');
 SELECT aggregatetype, aggregateid, type, payload, version
   FROM cqrs.outbox WHERE stream IN ('a-b-c', 'plain', 'end-') ORDER BY id;
+-- A parallel worker may read streams, and sees what its transaction has appended.
+BEGIN;
+SELECT cqrs_emit('parallel-1', 'T'), cqrs_emit('parallel-1', 'T');
+SELECT count(set_config(name, 'on', true)) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+EXPLAIN (COSTS OFF) SELECT count(*), max(version) FROM cqrs_stream('parallel-1');
+SELECT count(*), max(version) FROM cqrs_stream('parallel-1');
+EXPLAIN (COSTS OFF) SELECT cqrs_stream_version('parallel-1'), cqrs.payload_fields('cqrs.command_result');
+SELECT cqrs_stream_version('parallel-1'), jsonb_array_length(cqrs.payload_fields('cqrs.command_result'));
+COMMIT;
 
 -- Expected versions
 SELECT cqrs_emit('v-1', 'A', expected_version => 0);
