@@ -26,6 +26,11 @@ COMMIT;
 SELECT cqrs_emit('a-b-c', 'T'), cqrs_emit('plain', 'T'), cqrs_emit('end-', 'T');
 SELECT aggregatetype, aggregateid, type, payload, version
   FROM cqrs.outbox WHERE stream IN ('a-b-c', 'plain', 'end-') ORDER BY id;
+-- The trace context is a key of the metadata, by the name that Debezium has for it.
+SELECT cqrs_emit('trace-1', 'T', '{"tracingspancontext": "of the data"}', metadata => '{"tracingspancontext": "a=1", "traceparent": "00-1"}'),
+	cqrs_emit('trace-1', 'T', '{"tracingspancontext": "of the data"}'), cqrs_emit('trace-1', 'T', metadata => '{"traceparent": "00-1"}');
+SELECT version, tracingspancontext, metadata FROM cqrs.outbox WHERE stream = 'trace-1' ORDER BY id;
+
 -- A parallel worker may read streams, and sees what its transaction has appended.
 BEGIN;
 SELECT cqrs_emit('parallel-1', 'T'), cqrs_emit('parallel-1', 'T');

@@ -51,7 +51,7 @@ $node->safe_psql('trap', 'ALTER DATABASE trap SET search_path = public, pg_catal
 $node->safe_psql('trap', 'CREATE EXTENSION cqrs');
 $node->safe_psql('trap', q{
 	SELECT cqrs_create_event_type('T');
-	SELECT cqrs_emit('a-1', 'T', '{"tracingspancontext": "x"}'), cqrs_append('a-1', '{T}', '{1}');
+	SELECT cqrs_emit('a-1', 'T', metadata => '{"tracingspancontext": "x"}'), cqrs_append('a-1', '{T}', '{1}');
 	SELECT count(*) FROM cqrs_stream('a-1');
 	SELECT cqrs_stream_version('a-1');
 	SELECT count(aggregateid), count(tracingspancontext) FROM cqrs.outbox;});
