@@ -82,12 +82,13 @@ cqrs_guc_init(void)
 	 * How long the ledger remembers commands, and so how long a client may
 	 * send the same command id again and get the first outcome: longer than
 	 * any client, queue or operator will try.  Older rows are removed in small
-	 * batches in the background; a row takes about 200 bytes.  -1 keeps them for
-	 * ever.
+	 * batches in the background; a row takes about 250 bytes with its index.
+	 * -1 keeps them for ever; 0, which half a minute or less is rounded to,
+	 * removes them at once, and then no id is remembered.
 	 */
 	DefineCustomIntVariable("cqrs.ledger_retention",
 							"Sets how long the ledger of commands keeps its rows.",
-							"-1 keeps them for ever.",
+							"-1 keeps them for ever, 0 not at all.",
 							&cqrs_ledger_retention,
 							7 * 24 * 60, -1, INT_MAX,
 							PGC_SIGHUP,
