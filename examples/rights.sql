@@ -1,6 +1,7 @@
--- The least that an application needs: one role owns everything and is nobody's
--- login, the other one sends commands, runs queries, and reads views.
-CREATE ROLE example_owner NOLOGIN;
+-- The least that an application needs: one role owns everything, the other one
+-- sends commands, runs queries, and reads views.  Workers log in as the owner;
+-- without a password and a line in pg_hba.conf nobody else can.
+CREATE ROLE example_owner LOGIN; -- NOLOGIN from PostgreSQL 17 on
 CREATE ROLE example_app LOGIN;
 CREATE SCHEMA shop AUTHORIZATION example_owner;
 CREATE SCHEMA shop_read AUTHORIZATION example_owner;

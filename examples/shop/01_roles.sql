@@ -2,7 +2,8 @@
 -- come: they change to the shop's own role where they need to.
 
 -- The owner of the shop: tables, handlers, read models.  Workers log in as this
--- role; without a password and a line in pg_hba.conf nobody else can.
+-- role; without a password and a line in pg_hba.conf nobody else can.  NOLOGIN
+-- will do from PostgreSQL 17 on.
 DO $$ BEGIN CREATE ROLE shop_owner LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
 SELECT cqrs_grant('shop_owner', right_name)
 FROM unnest(ARRAY['send', 'query', 'emit', 'define', 'watch']) AS right_name;
