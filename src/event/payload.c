@@ -54,7 +54,7 @@ typedef struct ArrayParts
 	bool	   *nulls;
 	int			count;
 	int			allocated;
-	int			ndims;			/* 0 until the first element that is none itself */
+	int			ndims;			/* 0 until the first array without arrays in it */
 	int			dims[MAXDIM];	/* -1 where not known yet */
 } ArrayParts;
 
@@ -323,6 +323,8 @@ convert_array(Walk *walk, CqrsShape *shape, JsonbContainer *array,
 	if (!read_dimension(walk, element, array, path, &parts, 0))
 		return false;
 
+	if (parts.count != ArrayGetNItems(parts.ndims, parts.dims))
+		elog(ERROR, "array of %d elements does not fill its dimensions", parts.count);
 	if (parts.count == 0)
 		*result = PointerGetDatum(construct_empty_array(element->type));
 	else
@@ -358,6 +360,8 @@ read_dimension(Walk *walk, CqrsShape *element, JsonbContainer *array,
 					   length, parts->dims[depth]);
 		return false;
 	}
+	if (length == 0 && parts->ndims == 0)
+		parts->ndims = depth + 1;
 
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 	{

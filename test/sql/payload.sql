@@ -99,6 +99,37 @@ SELECT try_emit('Nested', '{"order_id": 1, "matrix": [[], []]}');
 SELECT try_emit('Nested', '{"order_id": 1, "matrix": [[[[[[[1]]]]]]]}');
 SELECT try_emit('Nested', ('{"order_id": 1, "matrix": ' || repeat('[', 1000) || repeat(']', 1000) || '}')::jsonb);
 
+-- arrays that are empty somewhere: all of them, or it is a fault.  PostgreSQL thinks the same, but that text can be an array.
+CREATE TYPE arrays AS (n int[], t text[], i item[], q few[], a address[]);
+CREATE FUNCTION as_text(p arrays) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT COALESCE(p.n::text, p.t::text, p.i::text, p.q::text, p.a::text)';
+REVOKE ALL ON FUNCTION as_text(arrays) FROM PUBLIC;
+SELECT cqrs_create_query('Arrays', 'as_text(arrays)');
+CREATE FUNCTION try_array(payload jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	ours text;
+	_detail text;
+	theirs text;
+BEGIN
+	BEGIN
+		ours := (SELECT r #>> '{}' FROM cqrs_query('Arrays', payload) r);
+	EXCEPTION WHEN OTHERS THEN
+		GET STACKED DIAGNOSTICS _detail = PG_EXCEPTION_DETAIL;
+		ours := SQLSTATE || ' ' || replace(_detail, E'\n', ', ');
+	END;
+	BEGIN
+		theirs := as_text(jsonb_populate_record(NULL::payload_test.arrays, payload));
+	EXCEPTION WHEN OTHERS THEN
+		theirs := 'fault';
+	END;
+	RETURN concat_ws(' | ', payload, ours, CASE WHEN theirs IS DISTINCT FROM ours AND (ours NOT LIKE 'QC001%' OR theirs <> 'fault') THEN 'PostgreSQL makes ' || theirs END);
+END $$;
+SELECT try_array(jsonb_build_object(field, replace(shape, 'x', element)::jsonb))
+  FROM (VALUES ('n', '1'), ('t', '"a"'), ('i', '{"product_id": 1, "qty": 1}'), ('q', '1'), ('a', 'null')) f (field, element),
+	unnest(ARRAY['[]', '[[]]', '[[],[]]', '[[],x]', '[x,[]]', '[[x],[]]', '[[],[x]]', '[[[]],[x]]', '[[[]],[[]]]', '[[[]],[]]', '[[],[[]]]', '[[[x]],[[]]]',
+		'[[[[[[]]]]]]', '[[[[[[[]]]]]]]', '[[[[[[]]]]],x]', '[[[],[]],[[],[]]]', '[[[],[]],[[],x]]', '[[[],[]],[[],[x]]]', '[[x,x],[x,x]]']) shape;
+SELECT right(try_array(jsonb_build_object('t', ('[' || repeat('[],', 1000) || '"a"]')::jsonb)), 60);
+SELECT cqrs_drop_query('Arrays');
+
 -- the row type of a table: NOT NULL columns are required
 CREATE TABLE customer (id int PRIMARY KEY, gone int, name text NOT NULL, note text);
 ALTER TABLE customer DROP COLUMN gone;
