@@ -25,6 +25,7 @@
 #include "postgres.h"
 
 #include "access/transam.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -53,6 +54,21 @@ cqrs_foreign_type(const CqrsForeignCode *foreign, const CqrsShape *shape)
 	return shape->scalar == SCALAR_OTHER && foreign->owner != GetUserId() &&
 		shape->base >= FirstNormalObjectId &&
 		(get_typtype(shape->base) == TYPTYPE_RANGE || get_typtype(shape->base) == TYPTYPE_MULTIRANGE);
+}
+
+/*
+ * Planning executes immutable functions of constants, anybody's, and what it
+ * leaves of them looks harmless.  Where nobody answers for them any more they
+ * get the rights of a role that has none to speak of.
+ */
+bool
+cqrs_foreign_planning_begin(CqrsForeignCode *foreign)
+{
+	if (foreign->owner == GetUserId())
+		return false;
+	cqrs_fence_begin(OidIsValid(foreign->owner) ? foreign->owner : ROLE_PG_CHECKPOINT,
+					 NULL, &foreign->before);
+	return true;
 }
 
 void

@@ -37,6 +37,11 @@ typedef struct CqrsForeignCode
 extern bool cqrs_foreign_expression(const CqrsForeignCode *foreign, Expr *expression);
 extern bool cqrs_foreign_type(const CqrsForeignCode *foreign, const CqrsShape *shape);
 
+/*
+ * Constraints are planned and compiled after this, up to end if it is true.
+ */
+extern bool cqrs_foreign_planning_begin(CqrsForeignCode *foreign);
+
 extern void cqrs_foreign_begin(CqrsForeignCode *foreign);
 extern void cqrs_foreign_end(const CqrsForeignCode *foreign);
 

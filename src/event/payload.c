@@ -220,7 +220,7 @@ convert_object(Walk *walk, Oid type, JsonbContainer *object,
 	bool		ok = true;
 
 	check_stack_depth();
-	composite = cqrs_composite_get(type);
+	composite = cqrs_composite_get(type, &walk->foreign);
 	natts = composite->desc->natts;
 	values = palloc0(Max(natts, 1) * sizeof(Datum));
 	nulls = palloc(Max(natts, 1) * sizeof(bool));
@@ -428,7 +428,6 @@ check_constraints(Walk *walk, CqrsShape *shape, Datum value, bool isnull,
 
 	if (shape->constraints == NULL)
 		return true;
-	UpdateDomainConstraintRef(shape->constraints);
 
 	foreach(lc, shape->constraints->constraints)
 	{

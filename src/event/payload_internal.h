@@ -88,11 +88,13 @@ typedef struct CqrsField
 
 /*
  * What we know of a composite type.  Good while "identifier" is the one that
- * the type cache has for the type, and while any payload is being checked.
+ * the type cache has for the type and "generation" ours, and while any payload
+ * is being checked.
  */
 typedef struct CqrsComposite
 {
 	uint64		identifier;
+	uint64		generation;
 	MemoryContext context;		/* holds all of it */
 	TupleDesc	desc;
 	CqrsField  *fields;
@@ -124,7 +126,8 @@ pg_noreturn extern void cqrs_fault_raise(const CqrsFaults *faults, Oid type, con
 extern const char *cqrs_json_kind(const JsonbValue *value);
 
 /* payload_type.c */
-extern const CqrsComposite *cqrs_composite_get(Oid type);
+struct CqrsForeignCode;
+extern const CqrsComposite *cqrs_composite_get(Oid type, struct CqrsForeignCode *foreign);
 extern void cqrs_composite_pin(void);
 extern void cqrs_composite_unpin(void);
 

@@ -4,9 +4,14 @@
  *		What the payload check knows of types, remembered by the session.
  *
  * NOTES
- *		Only composite types can change under us.  The type cache gives each
- *		version of one a number of its own, and we compare that at each use;
- *		domain constraints are kept up to date by the type cache as well.
+ *		Composite types and domains can change under us.  The type cache gives
+ *		each version of a composite type a number of its own, and we compare
+ *		that at each use.  Everything is made anew when any type or constraint
+ *		has changed.
+ *
+ *		Planning a constraint executes what is constant in it, and compiling it
+ *		asks for rights on its functions, so both are done as the role that
+ *		answers for the type, which is part of the key.
  *
  *		A check can run user code, in the constraint of a domain, and that may
  *		alter the very type that is being checked, or start another check.  So
@@ -26,18 +31,27 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "event/foreign_code.h"
 #include "event/payload_internal.h"
 
 /* sessions that use types without end start over at this size */
 #define MAX_CACHED 1000
 
+typedef struct CacheKey
+{
+	Oid			type;
+	Oid			owner;			/* who answers for code in it */
+} CacheKey;
+
 typedef struct CacheEntry
 {
-	Oid			type;			/* hash key; must be first */
+	CacheKey	key;			/* must be first */
 	CqrsComposite *composite;
 } CacheEntry;
 
@@ -47,9 +61,15 @@ static HTAB *cache = NULL;
 static MemoryContext aside = NULL;
 static int	pins = 0;
 
+/* counts how often something changed that may be compiled in */
+static uint64 generation = 0;
+static bool callbacks_registered = false;
+
+static void register_callbacks(void);
+static void object_changed(Datum arg, int cacheid, uint32 hashvalue);
 static void start_cache(void);
 static void put_aside(CqrsComposite *composite);
-static CqrsComposite *build_composite(Oid type, TypeCacheEntry *typcache);
+static CqrsComposite *build_composite(Oid type, TypeCacheEntry *typcache, CqrsForeignCode *foreign);
 static void build_shape(CqrsShape *shape, Oid type, int32 typmod, MemoryContext context);
 
 /*
@@ -77,28 +97,31 @@ cqrs_composite_unpin(void)
  * The fields of a composite type, as they are now.
  */
 const CqrsComposite *
-cqrs_composite_get(Oid type)
+cqrs_composite_get(Oid type, CqrsForeignCode *foreign)
 {
 	TypeCacheEntry *typcache = lookup_type_cache(type, TYPECACHE_TUPDESC);
+	CacheKey	key = {type, foreign->owner};
 	CqrsComposite *composite;
 	CacheEntry *entry;
 	bool		found;
 
 	Assert(pins > 0);
 	if (pins > 1)
-		return build_composite(type, typcache);
+		return build_composite(type, typcache, foreign);
+	register_callbacks();
 	if (cache)
 	{
-		entry = hash_search(cache, &type, HASH_FIND, NULL);
-		if (entry && entry->composite->identifier == typcache->tupDesc_identifier)
+		entry = hash_search(cache, &key, HASH_FIND, NULL);
+		if (entry && entry->composite->identifier == typcache->tupDesc_identifier &&
+			entry->composite->generation == generation)
 			return entry->composite;
 	}
 
 	/* Build first: that may invalidate, or fail. */
-	composite = build_composite(type, typcache);
+	composite = build_composite(type, typcache, foreign);
 	if (cache == NULL || hash_get_num_entries(cache) >= MAX_CACHED)
 		start_cache();
-	entry = hash_search(cache, &type, HASH_ENTER, &found);
+	entry = hash_search(cache, &key, HASH_ENTER, &found);
 	if (found)
 		put_aside(entry->composite);
 	MemoryContextSetParent(composite->context, CacheMemoryContext);
@@ -107,10 +130,31 @@ cqrs_composite_get(Oid type)
 }
 
 static void
+register_callbacks(void)
+{
+	static const int syscaches[] = {TYPEOID, CONSTROID};
+
+	if (callbacks_registered)
+		return;
+	for (int i = 0; i < lengthof(syscaches); i++)
+		CacheRegisterSyscacheCallback(syscaches[i], object_changed, (Datum) 0);
+	callbacks_registered = true;
+}
+
+/*
+ * System cache callback.
+ */
+static void
+object_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	generation++;
+}
+
+static void
 start_cache(void)
 {
 	HASHCTL		ctl = {
-		.keysize = sizeof(Oid),
+		.keysize = sizeof(CacheKey),
 		.entrysize = sizeof(CacheEntry),
 		.hcxt = CacheMemoryContext
 	};
@@ -142,13 +186,15 @@ put_aside(CqrsComposite *composite)
  * Copies what the type cache has, as that may change while we look up more.
  */
 static CqrsComposite *
-build_composite(Oid type, TypeCacheEntry *typcache)
+build_composite(Oid type, TypeCacheEntry *typcache, CqrsForeignCode *foreign)
 {
 	CqrsComposite *composite;
 	MemoryContext context;
 	MemoryContext before;
 	TupleDesc	desc = typcache->tupDesc;
 	uint64		identifier = typcache->tupDesc_identifier;
+	uint64		generation_before = generation;
+	bool		is_foreign;
 
 	if (desc == NULL)
 		ereport(ERROR,
@@ -163,6 +209,7 @@ build_composite(Oid type, TypeCacheEntry *typcache)
 	composite = palloc0(sizeof(CqrsComposite));
 	composite->context = context;
 	composite->identifier = identifier;
+	composite->generation = generation_before;
 	composite->fields = palloc0(Max(desc->natts, 1) * sizeof(CqrsField));
 	for (int i = 0; i < desc->natts; i++)
 	{
@@ -175,6 +222,7 @@ build_composite(Oid type, TypeCacheEntry *typcache)
 	composite->desc->tdtypeid = type;
 	composite->desc->tdtypmod = -1;
 
+	is_foreign = cqrs_foreign_planning_begin(foreign);
 	for (int i = 0; i < composite->desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(composite->desc, i);
@@ -186,6 +234,8 @@ build_composite(Oid type, TypeCacheEntry *typcache)
 		field->name_len = strlen(field->name);
 		build_shape(&field->shape, att->atttypid, att->atttypmod, context);
 	}
+	if (is_foreign)
+		cqrs_foreign_end(foreign);
 	MemoryContextSwitchTo(before);
 	return composite;
 }

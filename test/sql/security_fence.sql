@@ -57,22 +57,61 @@ SELECT cqrs_create_event_type('EvilFailed', 'evil.failing_payload');
 RESET ROLE;
 SELECT f.* FROM unnest('{1,0,2}'::int[]) i, LATERAL fails(format($$SELECT cqrs_emit('evil-2', 'EvilFailed', '{"a": %s}')$$, i)) f;
 SELECT current_user = session_user AS still_me, current_setting('search_path') AS search_path;
+-- What is constant in a constraint is executed when it is planned, in each session anew and when it has changed.
+RESET search_path;
+TRUNCATE song;
+SET ROLE regress_cqrs_mallory;
+CREATE FUNCTION evil.constant(place text) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM public.sing(place); RETURN 0; END';
+CREATE DOMAIN evil.bounded AS int CHECK (VALUE >= evil.constant('constant'));
+CREATE TYPE evil.inner_bounds AS (n evil.bounded);
+CREATE TYPE evil.bounds AS (n evil.bounded, a evil.bounded[], i evil.inner_bounds[]);
+SELECT cqrs_create_event_type('EvilPlanned', 'evil.bounds');
+\c -
+SELECT cqrs_emit('evil-3', 'EvilPlanned', '{"n": 1, "a": [2], "i": [{"n": 3}]}');
+SELECT state FROM fails($$SELECT cqrs_emit('evil-3', 'EvilPlanned', '{"n": -1}')$$);
+SET ROLE regress_cqrs_mallory;
+ALTER DOMAIN evil.bounded ADD CHECK (VALUE < 10 + evil.constant('constant that was added'));
+RESET ROLE;
+SELECT cqrs_emit('evil-3', 'EvilPlanned', '{"n": 1, "a": [2], "i": [{"n": 3}]}');
+SELECT detail FROM fails($$SELECT cqrs_emit('evil-3', 'EvilPlanned', '{"n": 10}')$$);
+SELECT place, who FROM song GROUP BY 1, 2 ORDER BY place COLLATE "C";
+TABLE canary;
+TRUNCATE song;
+-- Who appends needs no right on the functions; who has registered the type does.
+CREATE FUNCTION evil.lent(i int) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN i > 0; END';
+REVOKE ALL ON FUNCTION evil.lent, evil.constant FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION evil.lent TO regress_cqrs_mallory;
+SET ROLE regress_cqrs_mallory;
+CREATE DOMAIN evil.lent AS int CHECK (evil.lent(VALUE));
+CREATE TYPE evil.lent_payload AS (a evil.lent);
+SELECT cqrs_create_event_type('EvilLent', 'evil.lent_payload');
+SET ROLE regress_cqrs_victim;
+SELECT cqrs_emit('evil-3', 'EvilPlanned', '{"n": 1}'), cqrs_emit('evil-4', 'EvilLent', '{"a": 1}');
+RESET ROLE;
+SELECT cqrs_emit('evil-4', 'EvilLent', '{"a": 1}');
+SET search_path = theirs, public;
 -- The role has gone: what it answered for cannot be run, plain comparisons can.
 CREATE ROLE regress_cqrs_leaver;
 SELECT cqrs_grant('regress_cqrs_leaver', 'define');
 GRANT USAGE ON TYPE evil.failing_payload TO regress_cqrs_leaver;
 CREATE DOMAIN theirs.positive AS int CHECK (VALUE > 0);
 CREATE TYPE theirs.plain AS (a theirs.positive);
+GRANT EXECUTE ON FUNCTION evil.constant TO PUBLIC;
+CREATE TYPE theirs.planned AS (a evil.bounded);
 SET ROLE regress_cqrs_leaver;
-SELECT cqrs_create_event_type('LeftBehind', 'evil.failing_payload'), cqrs_create_event_type('LeftPlain', 'theirs.plain');
+SELECT cqrs_create_event_type('LeftBehind', 'evil.failing_payload'), cqrs_create_event_type('LeftPlain', 'theirs.plain'),
+	cqrs_create_event_type('LeftPlanned', 'theirs.planned');
 RESET ROLE;
 SELECT cqrs_emit('left-1', 'LeftBehind', '{"a": 2}'), cqrs_emit('left-1', 'LeftPlain', '{"a": 2}');
+TRUNCATE song;
 DROP OWNED BY regress_cqrs_leaver;
 DROP ROLE regress_cqrs_leaver;
 SELECT * FROM fails($$SELECT cqrs_emit('left-1', 'LeftBehind', '{"a": 2}')$$);
 SELECT cqrs_emit('left-1', 'LeftPlain', '{"a": 2}');
 SELECT state FROM fails($$SELECT cqrs_emit('left-1', 'LeftPlain', '{"a": 0}')$$);
-DELETE FROM cqrs.event_type WHERE name IN ('EvilHappened', 'EvilFailed', 'LeftBehind', 'LeftPlain');
+SELECT cqrs_emit('left-1', 'LeftPlanned', '{"a": 2}');
+SELECT DISTINCT who FROM song;
+DELETE FROM cqrs.event_type WHERE name ~ '^(Evil|Left)';
 RESET search_path;
 TRUNCATE song;
 
