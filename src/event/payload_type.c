@@ -4,10 +4,12 @@
  *		What the payload check knows of types, remembered by the session.
  *
  * NOTES
- *		Composite types and domains can change under us.  The type cache gives
- *		each version of a composite type a number of its own, and we compare
- *		that at each use.  Everything is made anew when any type or constraint
- *		has changed.
+ *		Composite types and domains can change under us, and so can what the
+ *		constraints of domains call.  The type cache gives each version of a
+ *		composite type a number of its own, and we compare that at each use.
+ *		All that was compiled of constraints is made anew when any type,
+ *		constraint, function, role or membership has changed: in it are the
+ *		rights that somebody had, and the role that a function runs as.
  *
  *		Planning a constraint executes what is constant in it, and compiling it
  *		asks for rights on its functions, so both are done as the role that
@@ -132,7 +134,7 @@ cqrs_composite_get(Oid type, CqrsForeignCode *foreign)
 static void
 register_callbacks(void)
 {
-	static const int syscaches[] = {TYPEOID, CONSTROID};
+	static const int syscaches[] = {PROCOID, TYPEOID, CONSTROID, AUTHOID, AUTHMEMROLEMEM};
 
 	if (callbacks_registered)
 		return;

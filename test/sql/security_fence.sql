@@ -89,6 +89,26 @@ SET ROLE regress_cqrs_victim;
 SELECT cqrs_emit('evil-3', 'EvilPlanned', '{"n": 1}'), cqrs_emit('evil-4', 'EvilLent', '{"a": 1}');
 RESET ROLE;
 SELECT cqrs_emit('evil-4', 'EvilLent', '{"a": 1}');
+REVOKE EXECUTE ON FUNCTION evil.lent FROM regress_cqrs_mallory;
+SELECT f.* FROM fails($$SELECT cqrs_emit('evil-4', 'EvilLent', '{"a": 1}')$$) f;
+SET ROLE regress_cqrs_victim;
+SELECT f.* FROM fails($$SELECT cqrs_emit('evil-4', 'EvilLent', '{"a": 1}')$$) f;
+RESET ROLE;
+-- A function of a superuser's, SECURITY DEFINER, is given away: nobody's powers stay with it.
+CREATE FUNCTION evil.powerful(i int) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RETURN true; END';
+SET ROLE regress_cqrs_mallory;
+CREATE DOMAIN evil.powerful AS int CHECK (evil.powerful(VALUE));
+CREATE TYPE evil.powerful_payload AS (a evil.powerful);
+SELECT cqrs_create_event_type('EvilPowerful', 'evil.powerful_payload');
+RESET ROLE;
+SELECT cqrs_emit('evil-5', 'EvilPowerful', '{"a": 1}');
+ALTER FUNCTION evil.powerful OWNER TO regress_cqrs_mallory;
+SET ROLE regress_cqrs_mallory;
+CREATE OR REPLACE FUNCTION evil.powerful(i int) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RETURN public.sing(''powers''); END';
+RESET ROLE;
+SELECT cqrs_emit('evil-5', 'EvilPowerful', '{"a": 1}');
+SELECT place, who FROM song;
+TABLE canary;
 SET search_path = theirs, public;
 -- The role has gone: what it answered for cannot be run, plain comparisons can.
 CREATE ROLE regress_cqrs_leaver;
