@@ -85,6 +85,8 @@ static bool same_moment(const CqrsMoment *a, const CqrsMoment *b);
 static void copy_moment(CqrsMoment *to, const CqrsMoment *from);
 static int	first_behind(int64 position);
 static Kept *kept_at(int i);
+static void take_apart(HeapTuple tuple, TupleDesc desc, Kept *kept);
+static TupleDesc own_columns(TupleDesc desc);
 static TupleTableSlot *show(Kept *kept);
 static Datum readable(Datum data);
 
@@ -213,13 +215,13 @@ cqrs_recent_add(CqrsRecentUse *use, TupleTableSlot *slot, int64 position)
 	if (kept_slot == NULL)
 	{
 		MemoryContextSwitchTo(TopMemoryContext);
-		kept_slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(slot->tts_tupleDescriptor),
+		kept_slot = MakeSingleTupleTableSlot(own_columns(slot->tts_tupleDescriptor),
 											 &TTSOpsVirtual);
 		MemoryContextSwitchTo(context);
 	}
 	kept = kept_at(count);
 	tuple = ExecCopySlotHeapTuple(slot);
-	heap_deform_tuple(tuple, slot->tts_tupleDescriptor, kept->values, kept->isnull);
+	take_apart(tuple, slot->tts_tupleDescriptor, kept);
 	kept->values[EVENT_DATA - 1] = readable(kept->values[EVENT_DATA - 1]);
 	kept->position = position;
 	memset(kept->fields, 0, n_fields * sizeof(CqrsRecentValue));
@@ -339,6 +341,42 @@ static Kept *
 kept_at(int i)
 {
 	return &blocks[i / BLOCK_EVENTS][i % BLOCK_EVENTS];
+}
+
+/*
+ * Somebody may have added columns to the log; only ours are kept.
+ */
+static void
+take_apart(HeapTuple tuple, TupleDesc desc, Kept *kept)
+{
+	Datum	   *values = kept->values;
+	bool	   *isnull = kept->isnull;
+
+	if (desc->natts > EVENT_NATTS)
+	{
+		values = palloc(desc->natts * sizeof(Datum));
+		isnull = palloc(desc->natts * sizeof(bool));
+	}
+	heap_deform_tuple(tuple, desc, values, isnull);
+	if (values != kept->values)
+	{
+		memcpy(kept->values, values, sizeof(kept->values));
+		memcpy(kept->isnull, isnull, sizeof(kept->isnull));
+		pfree(values);
+		pfree(isnull);
+	}
+}
+
+static TupleDesc
+own_columns(TupleDesc desc)
+{
+	TupleDesc	result = CreateTemplateTupleDesc(EVENT_NATTS);
+
+	for (int i = 1; i <= EVENT_NATTS; i++)
+		TupleDescCopyEntry(result, i, desc, i);
+	result->tdtypeid = desc->tdtypeid;
+	result->tdtypmod = desc->tdtypmod;
+	return result;
 }
 
 static TupleTableSlot *
