@@ -35,6 +35,9 @@
 #if PG_VERSION_NUM >= 160000
 #include "nodes/miscnodes.h"
 #include "varatt.h"
+#else
+#include "utils/guc.h"
+#include "utils/guc_tables.h"
 #endif
 
 #if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
@@ -230,6 +233,28 @@ cqrs_owns_extension(Oid extension, Oid role)
 	return object_ownercheck(ExtensionRelationId, extension, role);
 #else
 	return pg_extension_ownercheck(extension, role);
+#endif
+}
+
+/*
+ * 16 refuses to reset transaction_read_only.  Older ones reset it without any
+ * of the checks that SET makes, so this says to what, and gives what it was.
+ */
+static inline bool
+cqrs_exchange_read_only_reset(bool value)
+{
+#if PG_VERSION_NUM < 160000
+	static struct config_bool *variable = NULL;
+	bool		before;
+
+	for (int i = 0; variable == NULL; i++)
+		if (strcmp(get_guc_variables()[i]->name, "transaction_read_only") == 0)
+			variable = (struct config_bool *) get_guc_variables()[i];
+	before = variable->reset_val;
+	variable->reset_val = value;
+	return before;
+#else
+	return value;
 #endif
 }
 

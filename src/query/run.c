@@ -11,8 +11,9 @@
  *
  *		While the server works for the query, the transaction is read-only:
  *		that covers whatever the handler calls, and it cannot be switched off
- *		from inside, as the transaction has a snapshot.  It is PostgreSQL's
- *		idea of read-only, so temporary tables can be written to.  Between two
+ *		from inside: setting it to off is refused, as the transaction has a
+ *		snapshot, and resetting it is refused, too, or leaves it on.  It is
+ *		PostgreSQL's idea of read-only, so temporary tables can be written to.  Between two
  *		rows, and afterwards, the transaction is what it was; a
  *		subtransaction that ends restores it by itself.
  *
@@ -76,6 +77,7 @@ struct CqrsQueryRun
 typedef struct Work
 {
 	bool		read_only_before;
+	bool		reset_before;	/* what resetting that would make of it */
 	instr_time	start;
 } Work;
 
@@ -190,6 +192,7 @@ static void
 begin_work(Work *work)
 {
 	work->read_only_before = XactReadOnly;
+	work->reset_before = cqrs_exchange_read_only_reset(true);
 	XactReadOnly = true;
 	INSTR_TIME_SET_CURRENT(work->start);
 }
@@ -202,6 +205,7 @@ end_work(const Work *work)
 {
 	instr_time	now;
 
+	(void) cqrs_exchange_read_only_reset(work->reset_before);
 	XactReadOnly = work->read_only_before;
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, work->start);

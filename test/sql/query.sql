@@ -151,6 +151,38 @@ SELECT sql, f.state, f.message FROM unnest(ARRAY[
 	'SELECT cqrs_query(''Act'', ''{"sql": "SELECT shop.insert_item()"}'')::text']) sql,
 	fails(format('SELECT cqrs_query(''Act'', jsonb_build_object(''sql'', %L))', sql)) f;
 SELECT state FROM fails($$SELECT cqrs_query_page('Act', '{"sql": "SELECT shop.insert_item()"}')$$);
+-- nor by what resets the setting, puts it back before anybody looks, or goes on from row to row
+CREATE FUNCTION resets(sql text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE sql;
+	INSERT INTO shop.item SELECT LEAST(min(id), 1) - 1 FROM shop.item;
+	SET transaction_read_only = on;
+	RETURN 'written';
+EXCEPTION WHEN OTHERS THEN
+	RETURN 'not written';
+END $$;
+CREATE FUNCTION resets_inside(sql text) RETURNS text LANGUAGE plpgsql SET work_mem = '1MB' AS 'BEGIN EXECUTE sql; INSERT INTO shop.item SELECT LEAST(min(id), 1) - 1 FROM shop.item; RETURN ''written''; EXCEPTION WHEN OTHERS THEN RETURN ''not written''; END';
+CREATE FUNCTION resets_often(sql text) RETURNS SETOF text LANGUAGE sql AS 'SELECT shop.resets(sql) FROM generate_series(1, 3)';
+SELECT sql, (SELECT array_agg(DISTINCT o.r) FROM unnest('{resets,resets_inside,resets_often}'::text[]) f,
+		LATERAL cqrs_query('Act', jsonb_build_object('sql', format('SELECT shop.%s(%L)', f, sql))) o (r)) AS outcome,
+	(SELECT items FROM cqrs_query_page('Act', jsonb_build_object('sql', format('SELECT shop.resets(%L)', sql)))) AS page,
+	cqrs_query('Act', jsonb_build_object('sql', format('SELECT cqrs_query(%L, %L)::text', 'Act', jsonb_build_object('sql', format('SELECT shop.resets(%L)', sql))))) AS nested
+  FROM unnest(ARRAY['RESET transaction_read_only', 'SET transaction_read_only TO DEFAULT', 'SET LOCAL transaction_read_only TO DEFAULT',
+	'SELECT set_config(''transaction_read_only'', NULL, true)', 'SET LOCAL transaction_read_only = off', 'SET TRANSACTION READ WRITE',
+	'SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE', 'RESET ALL', 'DISCARD ALL']) sql;
+SELECT count(*) FROM item WHERE id <= 0;
+-- the caller can write between two rows
+DO $$
+DECLARE
+	r record;
+BEGIN
+	FOR r IN SELECT * FROM cqrs_query('AllItems') LOOP
+		INSERT INTO shop.item SELECT LEAST(min(id), 1) - 1 FROM shop.item;
+		EXIT;
+	END LOOP;
+END $$;
+SELECT count(*) FROM item WHERE id <= 0;
+DELETE FROM item WHERE id <= 0;
 -- outside it is as it was: in the same statement, after an error, and in a savepoint
 SHOW transaction_read_only;
 BEGIN;
