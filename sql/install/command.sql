@@ -28,7 +28,9 @@ CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.c
 	FOR EACH STATEMENT EXECUTE FUNCTION cqrs.invalidate();
 
 --
--- The fields of a composite type, for people: a JSON array of objects
+-- The fields of a composite type, for people: a JSON array of objects.  The type
+-- is looked for by its name as text: who may see a command need not have USAGE on
+-- the schema of its payload.
 --
 CREATE FUNCTION cqrs.payload_fields(payload text) RETURNS jsonb
 	LANGUAGE sql STABLE PARALLEL SAFE
@@ -42,9 +44,11 @@ CREATE FUNCTION cqrs.payload_fields(payload text) RETURNS jsonb
 											THEN pg_catalog.obj_description(t.oid, 'pg_type') END))
 				ORDER BY a.attnum)
 		  FROM pg_catalog.pg_type p
+		  JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.typnamespace
 		  JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) p.typrelid
 		  JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
-		 WHERE p.oid OPERATOR(pg_catalog.=) pg_catalog.to_regtype(payload)
+		 WHERE p.typtype OPERATOR(pg_catalog.=) 'c'
+		   AND pg_catalog.format('%I.%I', n.nspname, p.typname) OPERATOR(pg_catalog.=) payload
 		   AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
 	);
 REVOKE ALL ON FUNCTION cqrs.payload_fields(text) FROM PUBLIC;

@@ -3,7 +3,7 @@ BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS cqrs;
 SET client_min_messages TO warning;
-SELECT plan(63);
+SELECT plan(66);
 
 SELECT has_function('pg_catalog', 'cqrs_create_command', '{text,regprocedure,text,text}');
 SELECT has_function('pg_catalog', 'cqrs_drop_command', '{text}');
@@ -70,6 +70,10 @@ SELECT lives_ok($$SELECT cqrs_create_event_type('TypedWork', 'app.typed')$$, 'a 
 SELECT lives_ok($$SELECT cqrs_create_command('TypedWork', 'app.typed(app.typed)')$$);
 SELECT lives_ok($$SELECT cqrs_create_command('WorkAsCaller', 'app.work_as_caller(jsonb)')$$);
 SELECT lives_ok($$SELECT cqrs_create_query('Read', 'app.read()')$$, 'a developer registers queries');
+CREATE TYPE app."Typed ""Params""" AS (since date);
+CREATE FUNCTION app.typed_read(p app."Typed ""Params""") RETURNS text LANGUAGE sql STABLE AS 'SELECT 1::text';
+REVOKE EXECUTE ON FUNCTION app.typed_read FROM PUBLIC;
+SELECT lives_ok($$SELECT cqrs_create_query('TypedRead', 'app.typed_read(app."Typed ""Params""")')$$);
 SELECT throws_ok($$SELECT cqrs_create_query('X', 'pg_catalog.now()')$$, '42501', NULL, 'not functions of others');
 SELECT throws_ok($$SELECT cqrs_grant('regress_cqrs_dev', 'watch')$$, '42501', NULL, 'a developer cannot grant');
 SELECT throws_ok('SELECT cqrs_prune_ledger()', '42501', NULL, 'nor remove from the ledger');
@@ -83,6 +87,8 @@ SELECT throws_ok($$SELECT cqrs_send('Work')$$, '42501', 'permission denied for f
 SELECT is((cqrs_try_send('Work')).sqlstate, '42501', 'and its lack is a rejection');
 SELECT is((SELECT name FROM cqrs.command_type WHERE name = 'Work'), 'Work', 'an application sees commands');
 SELECT lives_ok($$CREATE FUNCTION pg_temp.outcome() RETURNS cqrs.command_result LANGUAGE sql AS 'SELECT cqrs_try_send(''Work'')'$$, 'an application writes functions that return outcomes');
+SELECT is((SELECT jsonb_object_agg(name, fields->0->>'name') FROM cqrs.command_type), '{"TypedWork": "n", "Work": null, "WorkAsCaller": null}',
+	'with their fields, without a right on the schema');
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION app.work(jsonb), app.work_as_caller(jsonb) TO regress_cqrs_app;
 SET ROLE regress_cqrs_app;
@@ -123,6 +129,9 @@ SET ROLE regress_cqrs_app;
 SELECT throws_ok($$SELECT cqrs_drop_command('Work')$$, '42501', 'must be owner of command "Work"', 'a command belongs to the owner of its handler');
 RESET ROLE;
 SELECT cqrs_grant('regress_cqrs_app', 'query');
+SET ROLE regress_cqrs_app;
+SELECT is((SELECT fields->0->>'type' FROM cqrs.query_type WHERE name = 'TypedRead'), 'date', 'an application sees queries, with their fields');
+RESET ROLE;
 SELECT cqrs_revoke('regress_cqrs_app', 'send');
 SELECT ok(has_function_privilege('regress_cqrs_app', 'cqrs_token()', 'EXECUTE'), 'what another right needs stays');
 SELECT ok(NOT has_function_privilege('regress_cqrs_app', 'cqrs_send(text, jsonb, uuid, uuid, uuid, jsonb)', 'EXECUTE'), 'the rest does not');
