@@ -140,17 +140,20 @@ cqrs_cursor_read(const char *name, CqrsCursor *cursor)
 
 /*
  * The same for one who knows where its row was not long ago.  An index scan
- * would have to look at each version that an old snapshot keeps.
+ * would have to look at each version that an old snapshot keeps.  The snapshot
+ * is there for what is stored out of line.
  */
 bool
 cqrs_cursor_read_near(const char *name, ItemPointer hint, CqrsCursor *cursor)
 {
 	Relation	rel = cqrs_table_open("cursor", AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	bool		found = find_near(rel, cstring_to_text(name), hint, slot);
 
 	if (found)
 		row_to_cursor(slot, cursor);
+	UnregisterSnapshot(snapshot);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, NoLock);
 	return found || cqrs_cursor_read(name, cursor);
