@@ -92,10 +92,10 @@ cqrs_command_send(const CqrsCommand *command, bool may_reject,
 
 	if (command->command_id && !cqrs_ledger_claim(&row, &place, outcome))
 	{
+		if (outcome->is_replayed)
+			do_step(authorise, command, &frame, may_reject, outcome);
 		if (!outcome->is_accepted && !may_reject)
 			raise_rejection(outcome);
-		if (outcome->is_accepted)
-			do_step(authorise, command, &frame, may_reject, outcome);
 		if (outcome->is_replayed)
 			cqrs_count(CQRS_COUNT_COMMAND, command->name, CQRS_COUNT_REPLAYED, 0);
 		return;

@@ -218,14 +218,17 @@ SELECT cqrs_send('Act', '{"sql": "SELECT cqrs_actor() || '' as '' || current_use
 SET SESSION AUTHORIZATION regress_cqrs_two;
 SELECT cqrs_send('Act', '{"sql": "SELECT cqrs_actor() || '' as '' || current_user"}', '00000000-0000-4000-8000-000000000016');
 SELECT cqrs_send('Act', '{"sql": "SELECT 1"}', '00000000-0000-4000-8000-000000000010');
--- who may not send any more does not get old answers
+-- who may not send any more does not get old answers, rejections neither
+SELECT ok, message FROM cqrs_try_send('Act', '{"sql": "SELECT ''of the rejection''::int::text"}', '00000000-0000-4000-8000-000000000017');
 RESET SESSION AUTHORIZATION;
 REVOKE EXECUTE ON FUNCTION act(jsonb) FROM PUBLIC;
 SET SESSION AUTHORIZATION regress_cqrs_two;
 SELECT * FROM public.fails($$SELECT cqrs_send('Act', '{"sql": "SELECT 1"}', '00000000-0000-4000-8000-000000000010')$$);
 SELECT ok, sqlstate FROM cqrs_try_send('Act', '{"sql": "SELECT 1"}', '00000000-0000-4000-8000-000000000010');
+SELECT * FROM public.fails($$SELECT cqrs_send('Act', '{"sql": "SELECT ''of the rejection''::int::text"}', '00000000-0000-4000-8000-000000000017')$$);
+SELECT ok, sqlstate, message FROM cqrs_try_send('Act', '{"sql": "SELECT ''of the rejection''::int::text"}', '00000000-0000-4000-8000-000000000017');
 RESET SESSION AUTHORIZATION;
-SELECT actor, outcome, result FROM cqrs.ledger WHERE command_id = '00000000-0000-4000-8000-000000000016' ORDER BY actor;
+SELECT actor, outcome, result, message FROM cqrs.ledger WHERE command_id IN ('00000000-0000-4000-8000-000000000016', '00000000-0000-4000-8000-000000000017') ORDER BY command_id, actor;
 -- who may send may write functions that return outcomes
 GRANT CREATE ON SCHEMA shop TO regress_cqrs_one;
 SET ROLE regress_cqrs_one;
