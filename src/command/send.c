@@ -263,14 +263,16 @@ reject(ErrorData *error, CqrsOutcome *outcome)
 /*
  * Says an error that the command cannot be carried out?  Not when the server
  * was in the way: serialization failures and deadlocks, locks that were not
- * to be had, lack of resources, cancel and termination, broken things.
+ * to be had, lack of resources, cancel and termination, broken things; or
+ * another server, which a handler could not reach.
  */
 static bool
 is_rejection(int sqlstate)
 {
 	int			category = ERRCODE_TO_CATEGORY(sqlstate);
 
-	return category != ERRCODE_TRANSACTION_ROLLBACK &&
+	return category != ERRCODE_CONNECTION_EXCEPTION &&
+		category != ERRCODE_TRANSACTION_ROLLBACK &&
 		category != ERRCODE_INSUFFICIENT_RESOURCES &&
 		category != ERRCODE_OPERATOR_INTERVENTION &&
 		category != ERRCODE_SYSTEM_ERROR &&
