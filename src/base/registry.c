@@ -23,6 +23,7 @@
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_proc.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "pgstat.h"
@@ -31,6 +32,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
@@ -70,6 +72,7 @@ static void forget(CqrsRegistry *registry);
 static void free_registered(CqrsRegistered *registered);
 static bool read_row(CqrsRegistry *registry, const char *name, CqrsHandlerName *handler);
 static CqrsRegistered *look_up(CqrsRegistry *registry, const char *name);
+static void check_again(CqrsRegistry *registry, Oid function, const char *name);
 pg_noreturn static void unknown(CqrsRegistry *registry, const char *name);
 static Datum call_function(FmgrInfo *function, Datum argument, bool has_argument, bool *isnull);
 
@@ -365,11 +368,41 @@ look_up(CqrsRegistry *registry, const char *name)
 	registered->context = context;
 	registered->function_oid = cqrs_handler_find(&handler, registry->what, name,
 												 &registered->argument);
+	check_again(registry, registered->function_oid, name);
 	registered->result = get_func_rettype(registered->function_oid);
 	fmgr_info_cxt(registered->function_oid, &registered->function, context);
 	getTypeOutputInfo(registered->result, &output, &is_varlena);
 	fmgr_info_cxt(output, &registered->output, context);
 	return registered;
+}
+
+/*
+ * What was found by name and argument may have been created again, as something
+ * that could not be registered.
+ */
+static void
+check_again(CqrsRegistry *registry, Oid function, const char *name)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	bool		is_function;
+	const char *unfit = NULL;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	is_function = ((Form_pg_proc) GETSTRUCT(tuple))->prokind == PROKIND_FUNCTION;
+	if (is_function)
+		unfit = registry->unfit_result(tuple);
+	if (!is_function || unfit)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("handler of %s \"%s\" is not what was registered any more",
+						registry->what, name),
+				 is_function ?
+				 errdetail("%s returns %s.", format_procedure(function), unfit) :
+				 errdetail("%s is a procedure, an aggregate or a window function.",
+						   format_procedure(function)),
+				 errhint("Create the function again as it was, or drop the %s.", registry->what)));
+	ReleaseSysCache(tuple);
 }
 
 static void

@@ -31,6 +31,9 @@ typedef struct CqrsRegistry
 	CqrsPlanId	insert;
 	CqrsPlanId	delete;
 
+	/* what makes a function's result unfit for a handler, as in "returns ..."; or NULL */
+	const char *(*unfit_result) (HeapTuple proc);
+
 	/* what this session has looked up */
 	HTAB	   *cache;
 	Oid			table_oid;

@@ -28,15 +28,17 @@
 PG_FUNCTION_INFO_V1(cqrs_create_command);
 PG_FUNCTION_INFO_V1(cqrs_drop_command);
 
+static void check_result(HeapTuple tuple, const char *name);
+static const char *unfit_result(HeapTuple tuple);
+
 static CqrsRegistry registry = {
 	.table = "command_registry",
 	.what = "command",
 	.plural = "commands",
 	.insert = CQRS_PLAN_INSERT_COMMAND,
-	.delete = CQRS_PLAN_DELETE_COMMAND
+	.delete = CQRS_PLAN_DELETE_COMMAND,
+	.unfit_result = unfit_result
 };
-
-static void check_result(HeapTuple tuple, const char *name);
 
 void
 cqrs_command_init(void)
@@ -104,37 +106,43 @@ cqrs_drop_command(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/*
- * A command returns the identifier of what it made or changed, or nothing.
- */
 static void
 check_result(HeapTuple tuple, const char *name)
 {
-	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
-	Oid			base = getBaseType(proc->prorettype);
-	const char *found = NULL;
+	const char *found = unfit_result(tuple);
 
-	if (proc->proretset)
-		found = "a set";
-	else if (base == VOIDOID)
+	if (found == NULL)
 		return;
-	else if (base == RECORDOID)
-		found = "a record";
-	else if (base == JSONOID || base == JSONBOID)
-		found = "a JSON document";
-	else if (get_typtype(base) == TYPTYPE_COMPOSITE)
-		found = "a composite value";
-	else if (OidIsValid(get_element_type(base)))
-		found = "an array";
-	else if (get_typtype(base) == TYPTYPE_PSEUDO)
-		found = "a pseudo-type";
-	else
-		return;
-
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
 			 errmsg("handler of command \"%s\" must return a scalar or void", name),
 			 errdetail("%s returns %s; commands return identifiers, not data.",
-					   format_procedure(proc->oid), found),
+					   format_procedure(((Form_pg_proc) GETSTRUCT(tuple))->oid), found),
 			 errhint("Return the identifier of what the command made, and read the rest through a query or a view.")));
+}
+
+/*
+ * A command returns the identifier of what it made or changed, or nothing.
+ */
+static const char *
+unfit_result(HeapTuple tuple)
+{
+	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
+	Oid			base = getBaseType(proc->prorettype);
+
+	if (proc->proretset)
+		return "a set";
+	if (base == VOIDOID)
+		return NULL;
+	if (base == RECORDOID)
+		return "a record";
+	if (base == JSONOID || base == JSONBOID)
+		return "a JSON document";
+	if (get_typtype(base) == TYPTYPE_COMPOSITE)
+		return "a composite value";
+	if (OidIsValid(get_element_type(base)))
+		return "an array";
+	if (get_typtype(base) == TYPTYPE_PSEUDO)
+		return "a pseudo-type";
+	return NULL;
 }

@@ -28,15 +28,17 @@
 PG_FUNCTION_INFO_V1(cqrs_create_query);
 PG_FUNCTION_INFO_V1(cqrs_drop_query);
 
+static void check_function(HeapTuple tuple, const char *name);
+static const char *unfit_result(HeapTuple tuple);
+
 static CqrsRegistry registry = {
 	.table = "query_registry",
 	.what = "query",
 	.plural = "queries",
 	.insert = CQRS_PLAN_INSERT_QUERY,
-	.delete = CQRS_PLAN_DELETE_QUERY
+	.delete = CQRS_PLAN_DELETE_QUERY,
+	.unfit_result = unfit_result
 };
-
-static void check_function(HeapTuple tuple, const char *name);
 
 void
 cqrs_query_init(void)
@@ -97,7 +99,7 @@ static void
 check_function(HeapTuple tuple, const char *name)
 {
 	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
-	bool		has_columns = !heap_attisnull(tuple, Anum_pg_proc_proallargtypes, NULL);
+	const char *found = unfit_result(tuple);
 
 	if (proc->provolatile == PROVOLATILE_VOLATILE)
 		ereport(ERROR,
@@ -107,12 +109,22 @@ check_function(HeapTuple tuple, const char *name)
 				 errhint("If the function only reads, use ALTER FUNCTION %s STABLE.",
 						 format_procedure_qualified(proc->oid))));
 
-	if (proc->prorettype == RECORDOID ? !has_columns
-		: get_typtype(proc->prorettype) == TYPTYPE_PSEUDO)
+	if (found)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
 				 errmsg("handler of query \"%s\" must return rows of known columns, or scalars", name),
-				 errdetail("%s returns type %s.", format_procedure(proc->oid),
-						   format_type_be(proc->prorettype)),
+				 errdetail("%s returns %s.", format_procedure(proc->oid), found),
 				 errhint("Name the columns, as in RETURNS TABLE (...).")));
+}
+
+static const char *
+unfit_result(HeapTuple tuple)
+{
+	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
+	bool		has_columns = !heap_attisnull(tuple, Anum_pg_proc_proallargtypes, NULL);
+
+	if (proc->prorettype == RECORDOID ? has_columns
+		: get_typtype(proc->prorettype) != TYPTYPE_PSEUDO)
+		return NULL;
+	return psprintf("type %s", format_type_be(proc->prorettype));
 }

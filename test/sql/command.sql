@@ -281,6 +281,38 @@ SELECT cqrs_try_send('Act', '{"sql": "SELECT pg_sleep(10)"}');
 RESET statement_timeout;
 
 --
+-- A handler that was created again, as something that is none
+--
+CREATE FUNCTION reborn(p jsonb) RETURNS text LANGUAGE sql AS 'SELECT 1::text';
+SELECT cqrs_create_command('Reborn', 'reborn(jsonb)');
+SELECT cqrs_send('Reborn');
+DO $$
+DECLARE
+	statement text;
+	state text;
+	_detail text;
+	_hint text;
+BEGIN
+	FOREACH statement IN ARRAY ARRAY['FUNCTION shop.reborn(p jsonb) RETURNS jsonb LANGUAGE sql AS ''SELECT p''',
+		'FUNCTION shop.reborn(p jsonb) RETURNS SETOF text LANGUAGE sql AS ''SELECT 1::text''',
+		'FUNCTION shop.reborn(p jsonb) RETURNS shop.add_item LANGUAGE sql AS ''SELECT NULL::shop.add_item''',
+		'PROCEDURE shop.reborn(p jsonb) LANGUAGE sql AS ''SELECT 1::text''',
+		'FUNCTION shop.reborn(p jsonb) RETURNS void LANGUAGE sql AS '''''
+		]
+	LOOP
+		DROP ROUTINE shop.reborn(jsonb);
+		EXECUTE 'CREATE ' || statement;
+		BEGIN
+			RAISE INFO 'sent: %', cqrs_send('Reborn', '{"a": "document"}');
+		EXCEPTION WHEN OTHERS THEN
+			GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, _detail = PG_EXCEPTION_DETAIL, _hint = PG_EXCEPTION_HINT;
+			RAISE INFO '% % | % | %', state, SQLERRM, _detail, _hint;
+		END;
+	END LOOP;
+END $$;
+SELECT cqrs_drop_command('Reborn');
+
+--
 -- Nesting
 --
 CREATE FUNCTION nest(p jsonb) RETURNS text LANGUAGE plpgsql AS $$

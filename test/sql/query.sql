@@ -220,6 +220,12 @@ ALTER FUNCTION item_count() IMMUTABLE;
 SELECT * FROM cqrs_query('ItemCount');
 DROP FUNCTION item_count();
 SELECT * FROM fails($$SELECT cqrs_query('ItemCount')$$);
+CREATE FUNCTION item_count() RETURNS record LANGUAGE sql STABLE AS 'SELECT 1, 2';
+SELECT * FROM fails($$SELECT cqrs_query('ItemCount')$$);
+DROP FUNCTION item_count();
+CREATE PROCEDURE item_count() LANGUAGE sql AS '';
+SELECT * FROM fails($$SELECT cqrs_query('ItemCount')$$);
+DROP PROCEDURE item_count();
 ALTER TABLE item ADD COLUMN colour text DEFAULT 'red';
 SELECT * FROM cqrs_query('OneItem', '{"id": 1}');
 
