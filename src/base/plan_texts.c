@@ -127,8 +127,9 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		SPI_OK_DELETE, 2, {TEXTOID, INT4OID}
 	},
 	[CQRS_PLAN_DELETE_COMMAND] = {
-		"DELETE FROM cqrs.command_registry WHERE name OPERATOR(pg_catalog.=) $1",
-		SPI_OK_DELETE, 1, {TEXTOID}
+		"DELETE FROM cqrs.command_registry WHERE name OPERATOR(pg_catalog.=) $1 "
+		"AND owner OPERATOR(pg_catalog.=) $2",
+		SPI_OK_DELETE, 2, {TEXTOID, TEXTOID}
 	},
 	[CQRS_PLAN_DELETE_CURSOR] = {
 		"DELETE FROM cqrs.cursor WHERE name OPERATOR(pg_catalog.=) $1",
@@ -162,8 +163,9 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		SPI_OK_DELETE, 1, {TEXTOID}
 	},
 	[CQRS_PLAN_DELETE_QUERY] = {
-		"DELETE FROM cqrs.query_registry WHERE name OPERATOR(pg_catalog.=) $1",
-		SPI_OK_DELETE, 1, {TEXTOID}
+		"DELETE FROM cqrs.query_registry WHERE name OPERATOR(pg_catalog.=) $1 "
+		"AND owner OPERATOR(pg_catalog.=) $2",
+		SPI_OK_DELETE, 2, {TEXTOID, TEXTOID}
 	},
 	[CQRS_PLAN_DELETE_RULES] = {
 		"DELETE FROM cqrs.rule WHERE projection OPERATOR(pg_catalog.=) $1 "

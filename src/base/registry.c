@@ -124,16 +124,20 @@ void
 cqrs_registry_drop(CqrsRegistry *registry, text *name)
 {
 	char	   *name_string = text_to_cstring(name);
-	Datum		value = PointerGetDatum(name);
+	Datum		values[2] = {PointerGetDatum(name)};
 	CqrsHandlerName handler;
 
 	if (!read_row(registry, name_string, &handler))
 		unknown(registry, name_string);
 	cqrs_handler_may_drop(handler.owner, registry->what, name_string);
+	values[1] = CStringGetTextDatum(handler.owner);
 
 	SPI_connect();
-	if (cqrs_plan_execute(registry->delete, &value, NULL) == 0)
-		unknown(registry, name_string);
+	if (cqrs_plan_execute(registry->delete, values, NULL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("%s \"%s\" has been dropped or given to another owner meanwhile",
+						registry->what, name_string)));
 	SPI_finish();
 }
 
