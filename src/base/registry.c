@@ -151,7 +151,6 @@ cqrs_registry_pin(CqrsRegistry *registry, const text *name)
 	char		key[CQRS_MAX_NAME + 1] = {0};
 	CacheEntry *entry = NULL;
 	CqrsRegistered *registered;
-	uint64		generation_before = generation;
 	bool		found;
 
 	if (VARSIZE_ANY_EXHDR(name) > CQRS_MAX_NAME)
@@ -162,6 +161,12 @@ cqrs_registry_pin(CqrsRegistry *registry, const text *name)
 		entry = hash_search(registry->cache, key, HASH_FIND, NULL);
 	if (entry == NULL)
 	{
+		uint64		generation_before;
+
+		/* From here on we hear of changes of the table. */
+		registry->table_oid = cqrs_table_oid(registry->table);
+		generation_before = generation;
+
 		/* Look up first: that may invalidate, or fail. */
 		registered = look_up(registry, key);
 		MemoryContextSetParent(registered->context, CacheMemoryContext);
@@ -179,7 +184,6 @@ cqrs_registry_pin(CqrsRegistry *registry, const text *name)
 				.hcxt = CacheMemoryContext
 			};
 
-			registry->table_oid = cqrs_table_oid(registry->table);
 			registry->cache = hash_create("cqrs registry", 64, &ctl,
 										  HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 		}

@@ -66,6 +66,9 @@ typedef struct CacheEntry
 static HTAB *cache = NULL;
 static Oid	cached_table = InvalidOid;
 
+/* counts how often everything was forgotten */
+static uint64 generation = 0;
+
 static void forget_table(Datum arg, Oid relid);
 static void forget_oids(Datum arg, int cacheid, uint32 hashvalue);
 static void forget(void);
@@ -91,6 +94,7 @@ cqrs_event_type_get(const text *name)
 	char		key[CQRS_MAX_NAME + 1] = {0};
 	CqrsEventType type;
 	CacheEntry *entry;
+	uint64		generation_before;
 	bool		found;
 
 	Assert(VARSIZE_ANY_EXHDR(name) <= CQRS_MAX_NAME);
@@ -103,8 +107,14 @@ cqrs_event_type_get(const text *name)
 			return entry->type;
 	}
 
+	/* From here on we hear of changes of the table. */
+	cached_table = cqrs_table_oid("event_type");
+	generation_before = generation;
+
 	/* Read first: that may invalidate, or fail. */
 	type = read_type(key);
+	if (generation != generation_before)
+		return type;
 	if (cache == NULL || hash_get_num_entries(cache) >= MAX_CACHED)
 		start_cache();
 	entry = hash_search(cache, key, HASH_ENTER, &found);
@@ -184,6 +194,7 @@ forget_oids(Datum arg, int cacheid, uint32 hashvalue)
 static void
 forget(void)
 {
+	generation++;
 	if (cache)
 		hash_destroy(cache);
 	cache = NULL;
@@ -199,7 +210,6 @@ start_cache(void)
 	};
 
 	forget();
-	cached_table = cqrs_table_oid("event_type");
 	cache = hash_create("cqrs event types", 64, &ctl,
 						HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 }
