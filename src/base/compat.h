@@ -27,6 +27,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
+#include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/relcache.h"
@@ -87,6 +88,19 @@ cqrs_primary_key(Relation rel)
 #else
 #define CQRS_VXID_BACKEND(vxid) ((vxid).backendId)
 #endif
+
+/* 17 made one field of two. */
+static inline VirtualTransactionId
+cqrs_lock_holder(const LockInstanceData *lock)
+{
+#if PG_VERSION_NUM >= 170000
+	return lock->vxid;
+#else
+	VirtualTransactionId vxid = {lock->backend, lock->lxid};
+
+	return vxid;
+#endif
+}
 
 /* Which indexes need an entry for a new version of a row? */
 typedef enum CqrsUpdateIndexes

@@ -71,7 +71,7 @@ typedef struct LastRow
 
 static LastRow read_last(Relation rel, Snapshot snapshot);
 static void wait_for_restore(Relation rel, Relation event);
-static bool contains(const VirtualTransactionId *list, VirtualTransactionId vxid);
+static bool writes_to(Relation rel, VirtualTransactionId vxid, const LockData *locks);
 static int32 add_incarnation(int64 last_event, int32 last_id);
 static void add_row(int32 id, uint64 system_identifier, Oid database, int64 after_position);
 static bool names_this_database(TupleTableSlot *slot);
@@ -230,32 +230,48 @@ read_last(Relation rel, Snapshot snapshot)
 /*
  * Waits for the end of transactions that write to the log, but not to
  * cqrs.incarnation: a dump is being restored.  Other first appends write to both.
+ * VACUUM, ANALYZE and CREATE INDEX CONCURRENTLY, which may take long after a
+ * restore, conflict with SHARE and write to neither.
  */
 static void
 wait_for_restore(Relation rel, Relation event)
 {
 	LOCKTAG		tag;
-	VirtualTransactionId *writers;
-	VirtualTransactionId *appenders;
+	VirtualTransactionId *others;
+	LockData   *locks;
 
 	SET_LOCKTAG_RELATION(tag, MyDatabaseId, RelationGetRelid(event));
-	writers = GetLockConflicts(&tag, ShareLock, NULL);
-	if (!VirtualTransactionIdIsValid(*writers))
+	others = GetLockConflicts(&tag, ShareLock, NULL);
+	if (!VirtualTransactionIdIsValid(*others))
 		return;
 
-	SET_LOCKTAG_RELATION(tag, MyDatabaseId, RelationGetRelid(rel));
-	appenders = GetLockConflicts(&tag, ShareLock, NULL);
-	for (; VirtualTransactionIdIsValid(*writers); writers++)
-		if (!contains(appenders, *writers))
-			VirtualXactLock(*writers, true);
+	locks = GetLockStatusData();
+	for (; VirtualTransactionIdIsValid(*others); others++)
+		if (writes_to(event, *others, locks) && !writes_to(rel, *others, locks))
+			VirtualXactLock(*others, true);
 }
 
+/*
+ * Does the transaction hold a lock that is good for writing to the table?  It may
+ * hold several.
+ */
 static bool
-contains(const VirtualTransactionId *list, VirtualTransactionId vxid)
+writes_to(Relation rel, VirtualTransactionId vxid, const LockData *locks)
 {
-	for (; VirtualTransactionIdIsValid(*list); list++)
-		if (VirtualTransactionIdEquals(*list, vxid))
+	const LOCKMASK writing = LOCKBIT_ON(RowExclusiveLock) | LOCKBIT_ON(ShareRowExclusiveLock) |
+		LOCKBIT_ON(ExclusiveLock) | LOCKBIT_ON(AccessExclusiveLock);
+
+	for (int i = 0; i < locks->nelements; i++)
+	{
+		const LockInstanceData *lock = &locks->locks[i];
+
+		if (lock->locktag.locktag_type == LOCKTAG_RELATION &&
+			lock->locktag.locktag_field1 == MyDatabaseId &&
+			lock->locktag.locktag_field2 == RelationGetRelid(rel) &&
+			(lock->holdMask & writing) != 0 &&
+			VirtualTransactionIdEquals(cqrs_lock_holder(lock), vxid))
 			return true;
+	}
 	return false;
 }
 
