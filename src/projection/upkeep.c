@@ -229,7 +229,10 @@ follow(Step *step)
 	}
 	error = attempt_with_timeout(swap, step);
 	if (error == NULL)
+	{
 		step->done.result.status = CQRS_APPLY_MORE;
+		step->done.swapped = true;
+	}
 	else if (cqrs_error_is_passing(error))
 		wait_a_while(step, SWAP_AGAIN_MS);
 	else
@@ -390,6 +393,7 @@ add(CqrsUpkeep *sum, const CqrsUpkeep *step)
 		sum->not_before = step->not_before;
 	if (nothing_yet || step->result.status == CQRS_APPLY_MORE)
 		sum->result.status = step->result.status;
+	sum->swapped |= step->swapped;
 	sum->result.applied += step->result.applied;
 	sum->result.parked += step->result.parked;
 }

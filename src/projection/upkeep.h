@@ -25,6 +25,7 @@ typedef struct CqrsUpkeep
 	CqrsApplyResult result;
 	TimestampTz not_before;		/* no step makes sense before, by cqrs_clock(); 0: any time */
 	TimestampTz due;			/* there is a step to do then, by cqrs_clock(); 0: none */
+	bool		swapped;		/* another build is live now */
 } CqrsUpkeep;
 
 extern CqrsUpkeep cqrs_projection_upkeep(const char *name, int64 max_events, bool with_own);

@@ -68,7 +68,8 @@ cqrs_wakeup_init(void)
 }
 
 /*
- * What this process changes of projections, it knows: no need to scan.
+ * What this process changes of projections, it knows: no need to scan, unless it
+ * says so by cqrs_wakeup_scan().
  */
 void
 cqrs_wakeup_in_worker(void)

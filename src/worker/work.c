@@ -256,6 +256,9 @@ apply_in_transaction(const CqrsBoardTask *entry, uint32 definition)
 			result.result = cqrs_projection_apply_with(NameStr(entry->name), &options);
 		PopActiveSnapshot();
 	}
+	/* a projection that had stopped runs again, and its own task is to be found */
+	if (result.swapped)
+		cqrs_wakeup_scan();
 	if (result.result.applied > 0)
 		CQRS_STOP_POINT("worker-commits");
 	CommitTransactionCommand();

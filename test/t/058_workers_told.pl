@@ -1,0 +1,47 @@
+# Nothing that workers have to know passes them by, as nobody looks a second time:
+# there is no polling, and no scan that something else has caused.
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Workers;
+
+my $node = new_node('main', "shared_preload_libraries = 'cqrs, cqrs_test'\ncqrs.ledger_retention = -1\n");
+$node->start;
+create_database($node, 'd');
+$node->safe_psql('d', q{
+	CREATE EXTENSION cqrs_test;
+	CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN;
+	GRANT USAGE, CREATE ON SCHEMA shop TO alice, bob;
+	GRANT CREATE ON DATABASE d TO alice, bob;
+	SELECT cqrs_grant(r, 'define') FROM unnest('{alice,bob}'::regrole[]) r});
+
+sub state_of { return "SELECT state FROM cqrs.projection_status WHERE projection = '$_[0]'"; }
+
+sub workers_of { return "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cqrs worker' AND usename = '$_[0]'"; }
+
+# A projection that has stopped runs again when another build takes the place of its own
+$node->safe_psql('d', q{
+	SELECT cqrs_create_projection('s', 'shop',
+		'CREATE TABLE s_counts (stream text PRIMARY KEY, n bigint CHECK (n < 3), last bigint)', on_error => 'stop');
+	SELECT cqrs_on('s', 'T', $$INSERT INTO s_counts VALUES (event.stream, 1, event.version)
+		ON CONFLICT (stream) DO UPDATE SET n = s_counts.n + 1, last = event.version$$);
+	SELECT cqrs_start('s');
+	SELECT cqrs_emit('one', 'T') FROM generate_series(1, 3)});
+eventually($node, 'd', state_of('s'), 'stopped', 'a projection is stopped by an error');
+$node->safe_psql('d', q{
+	BEGIN;
+	SELECT cqrs_revise('s', 'CREATE TABLE s_counts (stream text PRIMARY KEY, n bigint, last bigint)');
+	SELECT cqrs_start('s');
+	COMMIT});
+eventually($node, 'd', state_of('s'), 'running', '... and runs with a build that is mended');
+emit($node, 'd', 'one');
+caught_up_ok($node, 'd', 's', '... and is served');
+
+$node->stop;
+unlike(slurp_file($node->logfile), qr/TRAP|PANIC|terminated by signal/, 'no crash');
+done_testing();
