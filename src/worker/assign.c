@@ -165,12 +165,7 @@ static void
 disarm(CqrsBoard *board, int number, TimestampTz now)
 {
 	CqrsBoardDatabase *database = &board->databases[number];
-	bool		all_served = true;
-
-	for (int i = 0; i < CQRS_MAX_POOLS && all_served; i++)
-		if (board->pools[i].database == database->oid && board->pools[i].listed &&
-			board->pools[i].problem != CQRS_POOL_NO_LOGIN)
-			all_served = (board->pools[i].n_workers > 0);
+	bool		all_served = (database->n_unserved == 0);
 
 	if (all_served && held_until[number] == 0)
 		held_until[number] = TimestampTzPlusMilliseconds(now, HELP_MS);

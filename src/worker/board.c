@@ -11,8 +11,9 @@
  *		the other.  Who takes the flag down, and nobody else, sets the latch:
  *		under load nobody sleeps, and a commit costs one atomic addition.
  *
- *		Databases without a sleeping worker for each of their pools are for
- *		the launcher to look at.  It is told once ("armed") until it has looked.
+ *		Databases without a sleeping worker for each of their pools, or with a
+ *		pool that has none at all, are for the launcher to look at.  It is told
+ *		once ("armed") until it has looked, and whenever a worker ends.
  *
  *		Latches are set without a lock.  A PGPROC never goes away; that it may
  *		belong to another process by now makes that one look up in vain.
@@ -88,7 +89,7 @@ cqrs_board_database(Oid oid, bool create)
 		if (OidIsValid(database->oid))
 			continue;
 		result = database;
-		database->n_pools = 0;
+		database->n_pools = database->n_unserved = 0;
 		database->needs_scan = database->needs_scan_when_prepared = false;
 		database->needs_prune = false;
 		database->prune_at = 0;
@@ -146,7 +147,7 @@ cqrs_board_forget_database(Oid oid)
 		}
 	if (database)
 	{
-		database->n_pools = 0;
+		database->n_pools = database->n_unserved = 0;
 		database->other_version = 0;
 		pg_atomic_write_u32(&database->armed, 0);
 		if (!busy)
@@ -210,7 +211,8 @@ cqrs_board_wake(CqrsBoardDatabase *database)
 				SetLatch(&proc->procLatch);
 		}
 	}
-	if ((int) sleepers < database->n_pools && pg_atomic_read_u32(&database->armed) == 0 &&
+	if (((int) sleepers < database->n_pools || database->n_unserved > 0) &&
+		pg_atomic_read_u32(&database->armed) == 0 &&
 		pg_atomic_exchange_u32(&database->armed, 1) == 0)
 		cqrs_board_wake_launcher();
 }
@@ -298,6 +300,31 @@ cqrs_board_pool(Oid database, Oid owner, bool create)
 }
 
 /*
+ * To be called when a pool has been listed, or has got or lost a worker.
+ */
+void
+cqrs_board_count_pools(CqrsBoardDatabase *database)
+{
+	CqrsBoard  *board = cqrs_board();
+	int			n_pools = 0;
+	int			n_unserved = 0;
+
+	for (int i = 0; i < CQRS_MAX_POOLS; i++)
+	{
+		CqrsBoardPool *pool = &board->pools[i];
+
+		if (pool->database != database->oid || !pool->listed ||
+			pool->problem == CQRS_POOL_NO_LOGIN)
+			continue;
+		n_pools++;
+		if (pool->n_workers == 0)
+			n_unserved++;
+	}
+	database->n_pools = n_pools;
+	database->n_unserved = n_unserved;
+}
+
+/*
  * The process has ended, or will never come up.
  */
 void
@@ -316,6 +343,8 @@ cqrs_board_free_slot(CqrsBoardSlot *slot)
 		pg_atomic_fetch_sub_u32(&database->sleepers, 1);
 	if (slot->pool >= 0)
 		board->pools[slot->pool].n_workers--;
+	if (slot->pool >= 0 && database)
+		cqrs_board_count_pools(database);
 	slot->pool = -1;
 	slot->pid = 0;
 	slot->proc = NULL;

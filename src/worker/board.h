@@ -41,6 +41,7 @@ typedef struct CqrsBoardDatabase
 {
 	Oid			oid;			/* InvalidOid: free */
 	int			n_pools;		/* that workers can serve; may be read without lock */
+	int			n_unserved;		/* of these, how many have no worker; may be read without lock */
 	bool		needs_scan;		/* have projections changed? */
 	bool		needs_scan_when_prepared;	/* so will they, by COMMIT PREPARED */
 	bool		needs_prune;	/* are old rows of the ledger to be removed? */
@@ -184,6 +185,7 @@ extern ItemPointerData cqrs_board_cursor_place(CqrsBoardDatabase *database, cons
 
 /* the caller holds the lock */
 extern int	cqrs_board_pool(Oid database, Oid owner, bool create);
+extern void cqrs_board_count_pools(CqrsBoardDatabase *database);
 extern int	cqrs_board_task(Oid database, int pool, const char *name, bool others, bool create);
 extern bool cqrs_board_task_ready(const CqrsBoardTask *task, const CqrsBoardDatabase *database,
 								  TimestampTz now);

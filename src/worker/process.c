@@ -242,7 +242,13 @@ take_slot(Oid database, int pool, uint32 *generation)
 		slot->since = GetCurrentTimestamp();
 		slot->state = CQRS_SLOT_STARTING;
 		if (pool >= 0)
+		{
+			CqrsBoardDatabase *entry = cqrs_board_find_database(database);
+
 			board->pools[pool].n_workers++;
+			if (entry)
+				cqrs_board_count_pools(entry);
+		}
 	}
 	cqrs_board_unlock();
 	return number;

@@ -217,7 +217,6 @@ static void
 end_listing(CqrsBoardDatabase *database)
 {
 	CqrsBoard  *board = cqrs_board_lock(LW_EXCLUSIVE);
-	int			n_pools = 0;
 
 	for (int i = 0; i < board->n_tasks; i++)
 	{
@@ -229,11 +228,7 @@ end_listing(CqrsBoardDatabase *database)
 		if (task->slot < 0)
 			task->pool = -1;
 	}
-	for (int i = 0; i < CQRS_MAX_POOLS; i++)
-		if (board->pools[i].database == MyDatabaseId && board->pools[i].listed &&
-			board->pools[i].problem != CQRS_POOL_NO_LOGIN)
-			n_pools++;
-	database->n_pools = n_pools;
+	cqrs_board_count_pools(database);
 	database->other_version = 0;
 	cqrs_board_unlock();
 

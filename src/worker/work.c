@@ -402,10 +402,12 @@ rest(TimestampTz next_retry)
 	if (worker.idle_since == 0)
 		worker.idle_since = now;
 	until = TimestampTzPlusMilliseconds(worker.idle_since, IDLE_MS);
-	if (next_retry == 0 && now >= until && try_to_leave())
+	/* for what is due much later, the launcher sends somebody in time */
+	if (now >= until && (next_retry == 0 || TimestampDifferenceExceeds(now, next_retry, IDLE_MS)) &&
+		try_to_leave())
 		proc_exit(0);
 	if (next_retry != 0)
-		until = next_retry;
+		until = now < until ? Min(until, next_retry) : next_retry;
 
 	/* the order matters: see board.c */
 	ResetLatch(MyLatch);

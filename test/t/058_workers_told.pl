@@ -42,6 +42,26 @@ eventually($node, 'd', state_of('s'), 'running', '... and runs with a build that
 emit($node, 'd', 'one');
 caught_up_ok($node, 'd', 's', '... and is served');
 
+# A pool without a worker, beside one that has two
+define_projection($node, 'd', 'a', 'alice');
+define_projection($node, 'd', 'b', 'bob');
+caught_up_ok($node, 'd', $_, "two more owners: $_") for qw(a b);
+$node->safe_psql('d', q{SELECT cqrs_pause('s')});
+stop_at($node, 'build-completed');
+$node->safe_psql('d', q{SELECT cqrs_rebuild('a', keep_previous => '1 day')});
+stopped_at($node, 'build-completed');
+emit($node, 'd', 'two');
+eventually($node, 'd', workers_of('alice'), '2', 'two workers of one owner');
+$node->safe_psql('d', q{SELECT cqrs_test.go_on('build-completed')});
+eventually($node, 'd', q{SELECT live_build FROM cqrs.projection_status WHERE projection = 'a'}, '2', '... one of which keeps a build for a day');
+caught_up_ok($node, 'd', 'b', '... and one of another owner');
+$node->safe_psql('d', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'cqrs worker' AND usename IN ('bob', current_user)});
+eventually($node, 'd', workers_of('bob'), '0', '... which ends');
+emit($node, 'd', 'three');
+caught_up_ok($node, 'd', 'b', '... and is replaced with the next event');
+eventually($node, 'd', workers_of('alice'), '0', 'who has nothing to do but tomorrow does not stay');
+emit($node, 'd', 'four');
+caught_up_ok($node, 'd', 'a', '... and comes back');
 $node->stop;
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|terminated by signal/, 'no crash');
 done_testing();
