@@ -11,6 +11,8 @@
  *		When all places are taken, the pool that has waited longest gets the
  *		place of an idle worker of another pool, or else that of a busy one
  *		that has had its share of time, which is told to go after its batch.
+ *		One that does not come to the end of it does not make the others stay:
+ *		the next one is told to go, and one that waits for a lock is ended.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -22,6 +24,7 @@
 #include "postgres.h"
 
 #include "utils/timestamp.h"
+#include "utils/wait_event.h"
 
 #include "base/clock.h"
 #include "base/compat.h"
@@ -32,7 +35,7 @@
 /* a projection that waits this long while its pool has workers needs one more */
 #define HELP_MS 100
 
-/* a worker that others wait for keeps its place at least this long */
+/* a worker that others wait for keeps its place at least this long, and has as long to go */
 #define SHARE_MS 500
 
 /* when no process is to be had, try again after this */
@@ -64,6 +67,7 @@ static void add_demand(CqrsBoard *board, int number, TimestampTz now);
 static int	neediest_pool(CqrsBoard *board, TimestampTz now);
 static int	count_workers(CqrsBoard *board);
 static void make_room(CqrsBoard *board, TimestampTz now);
+static bool waits_for_lock(const CqrsBoardSlot *slot);
 static void dismiss_surplus(CqrsBoard *board);
 static bool start_worker(int pool, TimestampTz now);
 static void note_waiting(CqrsBoardPool *pool);
@@ -264,7 +268,7 @@ count_workers(CqrsBoard *board)
 
 /*
  * Tells one worker to go, for the sake of somebody who has none.  Nobody goes
- * when somebody is on the way out already.
+ * when somebody is on the way out already, and gets there.
  */
 static void
 make_room(CqrsBoard *board, TimestampTz now)
@@ -278,7 +282,15 @@ make_room(CqrsBoard *board, TimestampTz now)
 		if (slot->state == CQRS_SLOT_FREE || !OidIsValid(slot->owner))
 			continue;
 		if (slot->leave)
+		{
+			if (!TimestampDifferenceExceeds(slot->leave_at, now, SHARE_MS))
+				return;
+			if (!waits_for_lock(slot))
+				continue;
+			/* a process gives up its slot before it ends: this is still the one */
+			kill(slot->pid, SIGTERM);
 			return;
+		}
 		if (slot->state != CQRS_SLOT_IDLE &&
 			!TimestampDifferenceExceeds(slot->started_at, now, SHARE_MS))
 			continue;
@@ -288,11 +300,17 @@ make_room(CqrsBoard *board, TimestampTz now)
 			 slot->started_at < best->started_at))
 			best = slot;
 	}
-	if (best == NULL)
-		return;
-	best->leave = true;
-	if (best->proc)
-		SetLatch(&best->proc->procLatch);
+	if (best)
+		cqrs_board_ask_to_leave(best);
+}
+
+/*
+ * For how long that may be depends on others only.
+ */
+static bool
+waits_for_lock(const CqrsBoardSlot *slot)
+{
+	return slot->proc && (slot->proc->wait_event_info & 0xFF000000) == PG_WAIT_LOCK;
 }
 
 /*
@@ -311,9 +329,7 @@ dismiss_surplus(CqrsBoard *board)
 			continue;
 		if (++surplus <= 0)
 			continue;
-		slot->leave = true;
-		if (slot->proc)
-			SetLatch(&slot->proc->procLatch);
+		cqrs_board_ask_to_leave(slot);
 	}
 }
 

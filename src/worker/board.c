@@ -32,6 +32,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/shmem.h"
 #include "worker/board.h"
@@ -129,7 +130,10 @@ cqrs_board_forget_database(Oid oid)
 	for (int i = 0; i < CQRS_MAX_SLOTS; i++)
 		if (board->slots[i].state != CQRS_SLOT_FREE && board->slots[i].database == oid &&
 			OidIsValid(board->slots[i].owner))
-			board->slots[i].leave = busy = true;
+		{
+			cqrs_board_ask_to_leave(&board->slots[i]);
+			busy = true;
+		}
 
 	for (int i = 0; i < board->n_tasks; i++)
 		if (board->tasks[i].pool >= 0 && board->tasks[i].database == oid)
@@ -325,6 +329,19 @@ cqrs_board_count_pools(CqrsBoardDatabase *database)
 }
 
 /*
+ * The process is to end, after its batch if it has one.
+ */
+void
+cqrs_board_ask_to_leave(CqrsBoardSlot *slot)
+{
+	if (!slot->leave)
+		slot->leave_at = cqrs_clock();
+	slot->leave = true;
+	if (slot->proc)
+		SetLatch(&slot->proc->procLatch);
+}
+
+/*
  * The process has ended, or will never come up.
  */
 void
@@ -337,6 +354,8 @@ cqrs_board_free_slot(CqrsBoardSlot *slot)
 	{
 		board->tasks[slot->task].slot = -1;
 		board->tasks[slot->task].more = true;
+		/* others of its pool come first, whose worker might end in the same place again */
+		board->tasks[slot->task].served_at = cqrs_clock();
 		slot->task = -1;
 	}
 	if (pg_atomic_exchange_u32(&slot->sleeping, 0) != 0 && database)
@@ -399,14 +418,10 @@ cqrs_board_send_away(Oid database, bool force)
 		if (slot->state == CQRS_SLOT_FREE || slot->database != database)
 			continue;
 		count++;
-		slot->leave = true;
+		cqrs_board_ask_to_leave(slot);
 		/* a process gives up its slot before it ends: this is still the one */
-		if (slot->pid == 0)
-			continue;
-		if (force || slot->state != CQRS_SLOT_IDLE)
+		if (slot->pid != 0 && (force || slot->state != CQRS_SLOT_IDLE))
 			kill(slot->pid, SIGTERM);
-		else
-			SetLatch(&slot->proc->procLatch);
 	}
 	cqrs_board_unlock();
 	return count;

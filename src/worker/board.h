@@ -127,6 +127,7 @@ typedef struct CqrsBoardSlot
 	CqrsSlotState state;
 	uint32		generation;
 	bool		leave;			/* asked to go; may be read without lock */
+	TimestampTz leave_at;		/* when that was; of cqrs_clock() */
 	Oid			database;		/* may be read without lock */
 	Oid			owner;			/* InvalidOid: it scans */
 	int			pool;
@@ -191,6 +192,7 @@ extern bool cqrs_board_task_ready(const CqrsBoardTask *task, const CqrsBoardData
 								  TimestampTz now);
 extern TimestampTz cqrs_board_task_due(const CqrsBoardTask *task, TimestampTz now);
 extern CqrsBoardDatabase *cqrs_board_find_database(Oid oid);
+extern void cqrs_board_ask_to_leave(CqrsBoardSlot *slot);
 extern void cqrs_board_free_slot(CqrsBoardSlot *slot);
 extern bool cqrs_board_is_blocked(Oid database);
 

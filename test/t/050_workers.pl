@@ -98,6 +98,29 @@ is(wait_sql(q{SELECT cqrs_emit('g', 'T'); SELECT cqrs_wait()}), "2\nt", '... unl
 $waiter->query_until(qr/go/, qq{\\echo go\nSELECT cqrs_emit('h', 'T'); SELECT cqrs_wait(projections => '{q}', timeout => '1h');\n});
 wait_sql(q{SELECT cqrs_resume('p')});
 caught_up_ok($node, 'd', 'p', 'and goes on when resumed');
+
+# A projection that is not there any more, or does not run, when others wait for it
+$node->safe_psql('d', q{
+	CREATE FUNCTION shop.fail(s text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now' USING ERRCODE = '40P01'; END $$;
+	CREATE FUNCTION shop.noted(p jsonb) RETURNS text LANGUAGE sql AS $$ SELECT cqrs_emit('noted', 'T')::text $$;
+	SELECT cqrs_create_command('Note', 'shop.noted(jsonb)')});
+foreach my $change (q{SELECT cqrs_drop_projection('x')}, q{SELECT cqrs_pause('x')})
+{
+	$node->safe_psql('d', q{
+		SELECT cqrs_create_projection('x', 'shop', 'CREATE TABLE x_counts (stream text)');
+		SELECT cqrs_on('x', 'T', $$INSERT INTO x_counts SELECT event.stream WHERE shop.fail(event.stream)$$);
+		SELECT cqrs_start('x')});
+	my $all = $node->background_psql('d', on_error_stop => 0);
+	my $named = $node->background_psql('d', on_error_stop => 0);
+	$all->query_until(qr/go/, qq{\\echo go\nCALL cqrs_execute('Note', '{}', timeout => '1h', id => NULL, token => NULL, synced => NULL) \\gset\n});
+	$named->query_until(qr/go/, qq{\\echo go\nSELECT cqrs_emit('named', 'T') \\gset\nSELECT cqrs_wait(projections => '{x}', timeout => '1h');\n});
+	eventually($node, 'd', q{SELECT count(*) FROM pg_stat_activity WHERE query ~ '^(CALL cqrs_execute|SELECT cqrs_wait)' AND state = 'active' AND pid <> pg_backend_pid()}, '2', 'two wait for it');
+	$node->safe_psql('d', $change);
+	is($all->query_safe(q{SELECT :'synced'}), 't', "$change: who waits for all is told that all that run have followed");
+	is($named->query_safe('SELECT 1'), "f\n1", '... and who waits for this one, that it has not');
+	eval { $_->quit } foreach $all, $named;
+}
+$node->safe_psql('d', q{SELECT cqrs_drop_projection('x')});
 $waiter->quit;
 
 # Queries wait for what a token names

@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Workers;
 
-my $node = new_node('main', "cqrs.max_workers = 2\nmax_connections = 50\n");
+my $node = new_node('main', "shared_preload_libraries = 'cqrs, cqrs_test'\ncqrs.max_workers = 2\nmax_connections = 50\n");
 $node->start;
 
 # One template, copied: the copies are found without a restart
@@ -52,18 +52,28 @@ emit($node, 'd1', 'meanwhile');
 caught_up_ok($node, 'd1', 'p', 'one process is shared by two databases');
 caught_up_ok($node, 'd0', $_, '... and the long work is done, too') for qw(p q);
 
-# A stuck projection holds the only place, until the other database needs it
-my $lock = $node->background_psql('d0', on_error_stop => 0);
-$lock->query_safe(q{BEGIN; LOCK TABLE "p$1".p_counts});
+# A projection whose batch does not end holds the only place
+$node->safe_psql('d0', q{CREATE EXTENSION cqrs_test; SELECT cqrs_test.stop_at('batch-applied')});
 emit($node, 'd0', 'stuck');
-eventually($node, 'd0', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cqrs worker' AND wait_event_type = 'Lock'}, '1', 'the only worker is stuck');
+eventually($node, 'd0', q{SELECT cqrs_test.stopped_at('batch-applied') IS NOT NULL}, 't', 'the only worker is stuck');
+my $lock = $node->background_psql('d2', on_error_stop => 0);
+$lock->query_safe(q{BEGIN; LOCK TABLE "p$1".p_counts});
 emit($node, 'd2', 'waiting');
 eventually($node, 'd2', q{SELECT DISTINCT worker FROM cqrs.projection_status}, 'waiting for a worker', 'status says what the others wait for');
 is($node->safe_psql('d2', q{SELECT database, state FROM cqrs.worker_status WHERE pid IS NULL AND database = 'd2'}), 'd2|waiting for a worker', '... and whose turn it is not');
+
+# One that waits for a lock gives its place up, though another one has been asked to
+$node->append_conf('postgresql.conf', 'cqrs.max_workers = 2');
+$node->reload;
+eventually($node, 'd2', q{SELECT count(*) FROM pg_stat_activity WHERE datname = 'd2' AND backend_type = 'cqrs worker' AND wait_event_type = 'Lock'}, '1', 'another worker waits for a lock');
+emit($node, 'd1', 'third');
+caught_up_ok($node, 'd1', 'p', 'then the turn of a third one comes');
+is($node->safe_psql('d0', q{SELECT cqrs_test.stopped_at('batch-applied') IS NOT NULL}), 't', '... but nobody is ended who does not wait for a lock');
 $lock->query_safe('COMMIT');
 $lock->quit;
-caught_up_ok($node, 'd2', 'p', 'then its turn comes');
-caught_up_ok($node, 'd0', 'p', 'and all goes on');
+caught_up_ok($node, 'd2', 'p', '... and the second one goes on');
+$node->safe_psql('d0', q{SELECT cqrs_test.go_on('batch-applied')});
+caught_up_ok($node, 'd0', 'p', '... and the first one, where it was');
 
 # max_worker_processes exhausted: launcher, logical replication launcher, and one
 $node->append_conf('postgresql.conf', "cqrs.max_workers = 4\nmax_worker_processes = 3");
