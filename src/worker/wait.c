@@ -67,6 +67,7 @@ typedef struct Wait
 {
 	CqrsToken	token;
 	CqrsTokenState state;
+	bool		named;			/* has the caller named them? */
 	List	   *projections;	/* names that remain to be waited for */
 	TimestampTz deadline;
 	CqrsBoardDatabase *board;	/* NULL: there are no workers */
@@ -75,10 +76,11 @@ typedef struct Wait
 
 static bool wait_for_token(const char *text, ArrayType *projections, int64 timeout);
 static void parse_token(const char *text, CqrsToken *token);
-static List *list_projections(ArrayType *array);
+static List *list_projections(ArrayType *array, bool must_exist);
 static Verdict look(Wait *wait);
 static Verdict look_at_token(Wait *wait);
 static Verdict look_at_projection(Wait *wait, const char *name);
+static Verdict look_at_rest(const Wait *wait, const char *name, const CqrsProjection *projection);
 static Verdict apply_here(const CqrsProjection *projection, bool *caught_up);
 static bool sleep_until_news(Wait *wait);
 
@@ -99,13 +101,16 @@ cqrs_wait(PG_FUNCTION_ARGS)
 
 	PreventCommandIfParallelMode("cqrs_wait()");
 	cqrs_arg_require(fcinfo, 2, "timeout");
+	if (projections)
+		(void) wait_for_token(NULL, projections, 0);
 	PG_RETURN_BOOL(wait_for_token(token, projections,
 								  cqrs_arg_timeout(PG_GETARG_INTERVAL_P(2))));
 }
 
 /*
  * The function that lower layers call, too.  The token may be NULL: then there
- * is nothing to wait for.
+ * is nothing to wait for, and names that are wrong are refused.  With a token
+ * they are those of projections that there have been before.
  */
 static bool
 wait_for_token(const char *text, ArrayType *array, int64 timeout)
@@ -116,7 +121,8 @@ wait_for_token(const char *text, ArrayType *array, int64 timeout)
 	Verdict		verdict = VERDICT_DONE;
 
 	MemoryContextSwitchTo(context);
-	wait.projections = list_projections(array);
+	wait.named = (array != NULL);
+	wait.projections = list_projections(array, text == NULL);
 	if (text)
 	{
 		parse_token(text, &wait.token);
@@ -154,11 +160,10 @@ parse_token(const char *text, CqrsToken *token)
 }
 
 /*
- * The names of those to wait for: all that run, unless they are given.  All
- * of those must exist.
+ * The names of those to wait for: all that run, unless they are given.
  */
 static List *
-list_projections(ArrayType *array)
+list_projections(ArrayType *array, bool must_exist)
 {
 	List	   *result = NIL;
 	Datum	   *elements;
@@ -168,7 +173,13 @@ list_projections(ArrayType *array)
 		return cqrs_projection_running_async();
 	elements = cqrs_array_elements(array, "projections", &count);
 	for (int i = 0; i < count; i++)
-		result = lappend(result, cqrs_projection_get(TextDatumGetCString(elements[i]))->name);
+	{
+		char	   *name = TextDatumGetCString(elements[i]);
+
+		if (must_exist)
+			(void) cqrs_projection_get(name);
+		result = lappend(result, name);
+	}
 	return result;
 }
 
@@ -223,17 +234,19 @@ look_at_token(Wait *wait)
 static Verdict
 look_at_projection(Wait *wait, const char *name)
 {
-	CqrsProjection *projection = cqrs_projection_get(name);
+	CqrsProjection *projection = cqrs_projection_find(name);
 	bool		caught_up = false;
 	ItemPointerData place;
 
-	if (projection->is_inline && projection->state == CQRS_PROJECTION_RUNNING)
-		return VERDICT_DONE;
 	for (;;)
 	{
 		Verdict		verdict;
 
 		CHECK_FOR_INTERRUPTS();
+		if (projection == NULL)
+			return look_at_rest(wait, name, NULL);
+		if (projection->is_inline && projection->state == CQRS_PROJECTION_RUNNING)
+			return VERDICT_DONE;
 		ItemPointerSetInvalid(&place);
 		if (wait->board)
 			place = cqrs_board_cursor_place(wait->board, name);
@@ -241,10 +254,7 @@ look_at_projection(Wait *wait, const char *name)
 			cqrs_token_processed(&wait->token, cqrs_build_name(name, projection->live_build), &place))
 			return VERDICT_DONE;
 		if (projection->state != CQRS_PROJECTION_RUNNING)
-		{
-			cqrs_projection_warn_at_rest(projection);
-			return VERDICT_NEVER;
-		}
+			return look_at_rest(wait, name, projection);
 		if (wait->board && cqrs_board_is_idle(wait->board, name))
 			cqrs_board_announce(wait->board);
 		if (wait->board || RecoveryInProgress() || caught_up)
@@ -255,8 +265,26 @@ look_at_projection(Wait *wait, const char *name)
 			return VERDICT_NEVER;
 		if (cqrs_clock() >= wait->deadline)
 			caught_up = true;	/* a last look */
-		projection = cqrs_projection_get(name);
+		projection = cqrs_projection_find(name);
 	}
+}
+
+/*
+ * It does not run, or is NULL as it has been dropped meanwhile.  Whoever waits for
+ * all that run has one less to wait for.
+ */
+static Verdict
+look_at_rest(const Wait *wait, const char *name, const CqrsProjection *projection)
+{
+	if (!wait->named)
+		return VERDICT_DONE;
+	if (projection)
+		cqrs_projection_warn_at_rest(projection);
+	else
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("projection \"%s\" has been dropped", name)));
+	return VERDICT_NEVER;
 }
 
 /*
