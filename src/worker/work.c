@@ -56,6 +56,9 @@ extern PGDLLEXPORT void cqrs_worker_main(Datum main_arg);
 /* how long one projection is served while others wait */
 #define SLICE_MS 100
 
+/* a build beside the live one gets a step after so long, whatever else there is to do */
+#define OTHERS_MS 500
+
 /* whether a restore has ended is asked so often */
 #define UNSETTLED_MS 1000
 
@@ -84,7 +87,7 @@ static bool apply_one_batch(int task);
 static CqrsUpkeep apply_in_transaction(const CqrsBoardTask *entry, uint32 definition);
 static void record_error(int task, uint32 definition);
 static bool choose(int *task, TimestampTz *next_retry);
-static bool comes_before(const CqrsBoardTask *a, const CqrsBoardTask *b);
+static bool comes_before(const CqrsBoardTask *a, const CqrsBoardTask *b, TimestampTz now);
 static void list_tasks(const CqrsBoard *board);
 static void put_back(int task);
 static void rest(TimestampTz next_retry);
@@ -331,7 +334,7 @@ choose(int *task, TimestampTz *next_retry)
 			continue;
 		if (cqrs_board_task_ready(entry, worker.database, now))
 		{
-			if (best < 0 || comes_before(entry, &board->tasks[best]))
+			if (best < 0 || comes_before(entry, &board->tasks[best], now))
 				best = worker.tasks[i];
 		}
 		else
@@ -354,12 +357,17 @@ choose(int *task, TimestampTz *next_retry)
 }
 
 /*
- * Live builds come before others, and then who has waited longest.
+ * Live builds come before others, unless those have waited for long, and then
+ * who has waited longest.
  */
 static bool
-comes_before(const CqrsBoardTask *a, const CqrsBoardTask *b)
+comes_before(const CqrsBoardTask *a, const CqrsBoardTask *b, TimestampTz now)
 {
-	return a->others == b->others ? a->served_at < b->served_at : b->others;
+	const CqrsBoardTask *other = a->others ? a : b;
+
+	if (a->others == b->others)
+		return a->served_at < b->served_at;
+	return (a == other) == TimestampDifferenceExceeds(other->served_at, now, OTHERS_MS);
 }
 
 /*

@@ -1,0 +1,41 @@
+# Who has trouble, or much to do, does not keep others from getting their turn.
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Workers;
+
+my $node = new_node('main', "cqrs.max_workers = 1\ncqrs.ledger_retention = -1\n");
+$node->start;
+create_database($node, $_) for qw(d e f);
+define_projection($node, $_, 'p') for qw(d e f);
+emit($node, $_, 'one') for qw(d e f);
+caught_up_ok($node, $_, 'p', "workers serve $_") for qw(d e f);
+
+# A projection that has always something to do, and the rebuild of another one
+$node->safe_psql('d', q{
+	CREATE FUNCTION shop.nap(n bigint) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.5); RETURN true; END';
+	SELECT cqrs_create_projection('slow', 'shop', 'CREATE TABLE last (stream text PRIMARY KEY, at bigint)');
+	SELECT cqrs_on_batch('slow', '{T}', $$
+		INSERT INTO last SELECT stream, max(position) FROM events WHERE (SELECT shop.nap(count(*)) FROM events) GROUP BY stream
+		ON CONFLICT (stream) DO UPDATE SET at = excluded.at$$);
+	SELECT cqrs_start('slow')});
+my $dir = PostgreSQL::Test::Utils::tempdir();
+append_to_file("$dir/emit.sql", q{SELECT cqrs_emit('load', 'T');});
+my $load = IPC::Run::start([ 'pgbench', '-n', '-f', "$dir/emit.sql", '-R', 50, '-T', 600, $node->connstr('d') ],
+	'<', \undef, '>', "$dir/out", '2>&1');
+eventually($node, 'd', q{SELECT count(*) > 0 FROM shop.last WHERE stream = 'load'}, 't', 'a projection is busy');
+$node->safe_psql('d', q{SELECT cqrs_rebuild('p')});
+eventually($node, 'd', q{SELECT live_build FROM cqrs.projection_status WHERE projection = 'p'}, '2', 'another one is rebuilt beside it');
+$load->signal('INT');
+$load->finish;
+caught_up_ok($node, 'd', 'p', '... and holds what it has to');
+
+$node->stop;
+unlike(slurp_file($node->logfile), qr/TRAP|PANIC|terminated by signal/, 'no crash');
+done_testing();
