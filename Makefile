@@ -111,6 +111,7 @@ OBJS = \
 	src/query/run.o \
 	src/worker/assign.o \
 	src/worker/board.o \
+	src/worker/failed.o \
 	src/worker/launcher.o \
 	src/worker/process.o \
 	src/worker/processed.o \

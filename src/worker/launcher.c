@@ -39,7 +39,6 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/stop_point.h"
-#include "worker/backoff.h"
 #include "worker/launcher.h"
 #include "worker/process.h"
 
@@ -59,10 +58,8 @@ extern PGDLLEXPORT void cqrs_launcher_main(Datum main_arg);
 static List *to_scan = NIL;
 static List *known = NIL;
 
-/* the last one whose scanner has come to a bad end, and when it gets another one */
-static Oid	failed = InvalidOid;
-static TimestampTz failed_until = 0;
-static int	failures = 0;
+/* the one that somebody is looking into; InvalidOid: none */
+static Oid	scanning = InvalidOid;
 
 static MemoryContext lasting;
 static TimestampTz next_list = 0;
@@ -77,8 +74,8 @@ static void drop_missing_databases(List *present);
 static TimestampTz scan_databases(TimestampTz now);
 static void collect_changed(void);
 static bool is_scanning(void);
-static void note_failed(Oid database);
-static Oid	next_to_scan(TimestampTz now);
+static void scan_again(Oid database);
+static Oid	next_to_scan(TimestampTz now, TimestampTz *due);
 static void poll(TimestampTz now);
 static TimestampTz request_pruning(TimestampTz now);
 static void wait_until(TimestampTz deadline);
@@ -212,6 +209,9 @@ list_databases(bool all)
 	foreach(lc, present)
 		if (all)
 			to_scan = list_append_unique_oid(to_scan, lfirst_oid(lc));
+	foreach(lc, known_before)
+		if (!list_member_oid(present, lfirst_oid(lc)))
+			cqrs_failed_forget(lfirst_oid(lc));
 	known = list_copy(present);
 	MemoryContextSwitchTo(before);
 	list_free(to_scan_before);
@@ -275,6 +275,7 @@ scan_databases(TimestampTz now)
 {
 	CqrsProcessStart start;
 	MemoryContext before;
+	TimestampTz due;
 	Oid			database;
 
 	if (cqrs_max_workers == 0)
@@ -285,12 +286,15 @@ scan_databases(TimestampTz now)
 	if (now < next_scan)
 		return next_scan;
 
-	database = next_to_scan(now);
+	database = next_to_scan(now, &due);
 	if (!OidIsValid(database))
-		return failed_until;
+		return due;
 	start = cqrs_process_start(database, -1);
 	if (start == CQRS_PROCESS_STARTED)
+	{
+		scanning = database;
 		return DT_NOEND;
+	}
 	if (start == CQRS_PROCESS_NO_WORKER)
 		cqrs_assign_make_room(now);
 	before = MemoryContextSwitchTo(lasting);
@@ -339,41 +343,50 @@ is_scanning(void)
 		board->unscanned = InvalidOid;
 	}
 	cqrs_board_unlock();
+	if (result)
+		return true;
 	if (OidIsValid(unscanned))
-		note_failed(unscanned);
-	return result;
+		scan_again(unscanned);
+	else if (OidIsValid(scanning))
+		cqrs_failed_forget(scanning);
+	scanning = InvalidOid;
+	return false;
 }
 
 /*
  * It is looked into once more, after a while, if it is still there.
  */
 static void
-note_failed(Oid database)
+scan_again(Oid database)
 {
 	MemoryContext before = MemoryContextSwitchTo(lasting);
 
-	failures = (database == failed) ? failures + 1 : 1;
-	failed = database;
-	failed_until = TimestampTzPlusMilliseconds(cqrs_clock(), cqrs_backoff(failures));
+	cqrs_failed_note(database);
 	to_scan = list_append_unique_oid(to_scan, database);
 	MemoryContextSwitchTo(before);
 	pg_atomic_fetch_or_u32(&cqrs_board()->list_databases, CQRS_LIST_NEW);
 }
 
 /*
- * Takes a database from the list; InvalidOid when the only one has to wait.
+ * Takes a database from the list; InvalidOid when all have to wait, the first one
+ * until *due.
  */
 static Oid
-next_to_scan(TimestampTz now)
+next_to_scan(TimestampTz now, TimestampTz *due)
 {
 	ListCell   *lc;
 
+	*due = DT_NOEND;
 	foreach(lc, to_scan)
 	{
 		Oid			database = lfirst_oid(lc);
+		TimestampTz until = cqrs_failed_until(database);
 
-		if (database == failed && now < failed_until)
+		if (now < until)
+		{
+			*due = Min(*due, until);
 			continue;
+		}
 		to_scan = foreach_delete_current(to_scan, lc);
 		return database;
 	}

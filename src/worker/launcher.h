@@ -21,4 +21,9 @@ extern void cqrs_launcher_init(void);
 extern TimestampTz cqrs_assign_workers(TimestampTz now);
 extern void cqrs_assign_make_room(TimestampTz now);
 
+/* failed.c */
+extern void cqrs_failed_note(Oid database);
+extern void cqrs_failed_forget(Oid database);
+extern TimestampTz cqrs_failed_until(Oid database);
+
 #endif							/* CQRS_LAUNCHER_H */

@@ -36,6 +36,22 @@ $load->signal('INT');
 $load->finish;
 caught_up_ok($node, 'd', 'p', '... and holds what it has to');
 
+# Databases that cannot be looked into
+my $offset = -s $node->logfile;
+$node->append_conf('postgresql.conf', "cqrs.retry_min = 1h\ncqrs.retry_max = 1h");
+$node->safe_psql($_, 'ALTER TABLE cqrs.projection RENAME COLUMN read_schema TO away') for qw(e f);
+$node->reload;
+create_database($node, 'new');
+define_projection($node, 'new', 'p');
+emit($node, 'new', 'first');
+caught_up_ok($node, 'new', 'p', 'two databases that cannot be looked into do not hold up a third one');
+my @errors = slurp_file($node->logfile, $offset) =~ /ERROR:  column p.read_schema does not exist/g;
+cmp_ok(scalar @errors, '>=', 2, '... though both were tried');
+cmp_ok(scalar @errors, '<=', 4, '... and are left alone for a while');
+$node->safe_psql($_, 'ALTER TABLE cqrs.projection RENAME COLUMN away TO read_schema') for qw(e f);
+$node->append_conf('postgresql.conf', "cqrs.retry_min = 100ms\ncqrs.retry_max = 1s");
+$node->restart;
+
 $node->stop;
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|terminated by signal/, 'no crash');
 done_testing();
