@@ -28,6 +28,7 @@
 #include "pgstat.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -40,6 +41,9 @@
 #include "worker/process.h"
 
 extern PGDLLEXPORT void cqrs_scanner_main(Datum main_arg);
+
+/* others wait to be looked into, so nobody waits longer for a lock; the launcher sends another one */
+#define LOCK_TIMEOUT "5s"
 
 /* one transaction looks at so many blocks of the ledger, one scanner works for so long */
 #define PRUNE_BLOCKS 128
@@ -66,6 +70,7 @@ cqrs_scanner_main(Datum main_arg)
 	char	   *version = NULL;
 
 	cqrs_process_connect(slot);
+	SetConfigOption("lock_timeout", LOCK_TIMEOUT, PGC_SUSET, PGC_S_OVERRIDE);
 	cqrs_process_set_state(slot, CQRS_SLOT_SCANNING, -1);
 	pgstat_report_appname("cqrs: looking for projections");
 

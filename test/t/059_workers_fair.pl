@@ -52,6 +52,21 @@ $node->safe_psql($_, 'ALTER TABLE cqrs.projection RENAME COLUMN away TO read_sch
 $node->append_conf('postgresql.conf', "cqrs.retry_min = 100ms\ncqrs.retry_max = 1s");
 $node->restart;
 
+# One where somebody holds a lock
+my $lock = $node->background_psql('e');
+$lock->query_safe('BEGIN; LOCK TABLE cqrs.projection');
+$node->reload;
+eventually($node, 'd', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cqrs scanner' AND wait_event_type = 'Lock'}, '1', 'a scanner waits for a lock');
+create_database($node, 'newer');
+define_projection($node, 'newer', 'p');
+emit($node, 'newer', 'first');
+caught_up_ok($node, 'newer', 'p', '... and another database is looked into, all the same');
+$lock->query_safe('COMMIT');
+$lock->quit;
+define_projection($node, 'e', 'q');
+emit($node, 'e', 'second');
+caught_up_ok($node, 'e', 'q', '... and in the end the one with the lock');
+
 $node->stop;
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|terminated by signal/, 'no crash');
 done_testing();
