@@ -356,6 +356,12 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"AND state OPERATOR(pg_catalog.=) 'following'",
 		SPI_OK_UPDATE, 4, {TEXTOID, INT4OID, TEXTARRAYOID, XID8OID}
 	},
+	[CQRS_PLAN_STOP_ORPHAN] = {
+		"UPDATE cqrs.projection SET state = 'stopped', last_error = $3, last_error_at = pg_catalog.clock_timestamp() "
+		"WHERE name OPERATOR(pg_catalog.=) $1 AND owner OPERATOR(pg_catalog.=) $2 "
+		"AND state OPERATOR(pg_catalog.=) 'running' AND mode OPERATOR(pg_catalog.=) 'async'",
+		SPI_OK_UPDATE, 3, {TEXTOID, TEXTOID, TEXTOID}
+	},
 	[CQRS_PLAN_USERS_OF_BUILD] = {
 		/* views and foreign keys that depend on relations of the schema $1, other than those in it and $2 */
 		"SELECT DISTINCT pg_catalog.pg_describe_object(u.classid, u.objid, 0), "

@@ -23,6 +23,7 @@
 #include "projection/build.h"
 #include "projection/build_row.h"
 #include "projection/inline.h"
+#include "projection/lifecycle.h"
 #include "projection/registry.h"
 #include "projection/tables.h"
 
@@ -99,6 +100,32 @@ cqrs_drop_projection(PG_FUNCTION_ARGS)
 	}
 	delete_rows(name);
 	PG_RETURN_VOID();
+}
+
+/*
+ * There is no role of that name.  Stops the projection, as a worker would, unless
+ * it has changed meanwhile.
+ */
+void
+cqrs_projection_stop_orphan(const char *name, const char *owner)
+{
+	char	   *reason = psprintf("%s: role \"%s\", which owns projection \"%s\", does not exist",
+								  unpack_sql_state(ERRCODE_UNDEFINED_OBJECT), owner, name);
+	Datum		values[3] = {CStringGetTextDatum(name), CStringGetTextDatum(owner),
+	CStringGetTextDatum(reason)};
+	uint64		stopped;
+
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_STOP_ORPHAN, values, NULL);
+	stopped = SPI_processed;
+	SPI_finish();
+	if (stopped > 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("projection \"%s\" has been stopped by an error", name),
+				 errdetail("%s", reason),
+				 errhint("Use cqrs_resume(%s) when the cause has been removed.",
+						 quote_literal_cstr(name))));
 }
 
 /*

@@ -29,6 +29,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -37,6 +38,8 @@
 #include "base/extension.h"
 #include "base/stop_point.h"
 #include "command/ledger.h"
+#include "event/incarnation.h"
+#include "projection/lifecycle.h"
 #include "projection/registry.h"
 #include "worker/process.h"
 
@@ -49,9 +52,11 @@ extern PGDLLEXPORT void cqrs_scanner_main(Datum main_arg);
 #define PRUNE_BLOCKS 128
 #define PRUNE_MS 2000
 
-static void scan_database(CqrsBoardDatabase *database);
+static void scan_database(CqrsBoardDatabase *database, List **orphans);
 static void begin_listing(void);
-static bool list_projection(CqrsBoardDatabase *database, CqrsProjection *projection);
+static bool list_projection(const CqrsProjection *projection, Oid role);
+static List *note_orphan(List *orphans, const CqrsProjection *projection);
+static void stop_orphans(List *orphans);
 static bool list_task(int pool, const char *name, bool others, bool running);
 static void end_listing(CqrsBoardDatabase *database);
 static bool may_be_served(Oid role);
@@ -68,6 +73,7 @@ cqrs_scanner_main(Datum main_arg)
 	CqrsBoardDatabase *database = NULL;
 	CqrsExtensionState extension;
 	char	   *version = NULL;
+	List	   *orphans = NIL;
 
 	cqrs_process_connect(slot);
 	SetConfigOption("lock_timeout", LOCK_TIMEOUT, PGC_SUSET, PGC_S_OVERRIDE);
@@ -82,7 +88,7 @@ cqrs_scanner_main(Datum main_arg)
 	if (database)
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
-		scan_database(database);
+		scan_database(database, &orphans);
 		CQRS_STOP_POINT("scanner-listed");
 		PopActiveSnapshot();
 	}
@@ -105,12 +111,14 @@ cqrs_scanner_main(Datum main_arg)
 				 errdetail("At most %d databases with the extension are served.", CQRS_MAX_DATABASES)));
 	CommitTransactionCommand();
 
+	if (orphans != NIL)
+		stop_orphans(orphans);
 	if (database && must_prune(database))
 		prune_ledger(slot, database);
 }
 
 static void
-scan_database(CqrsBoardDatabase *database)
+scan_database(CqrsBoardDatabase *database, List **orphans)
 {
 	bool		no_room = false;
 	ListCell   *lc;
@@ -118,7 +126,15 @@ scan_database(CqrsBoardDatabase *database)
 
 	begin_listing();
 	foreach(lc, projections)
-		no_room |= !list_projection(database, lfirst(lc));
+	{
+		CqrsProjection *projection = lfirst(lc);
+		Oid			role = get_role_oid(projection->owner, true);
+
+		if (OidIsValid(role))
+			no_room |= !list_projection(projection, role);
+		else
+			*orphans = note_orphan(*orphans, projection);
+	}
 	end_listing(database);
 	if (no_room)
 		ereport(WARNING,
@@ -147,24 +163,14 @@ begin_listing(void)
  * False when there is no room.
  */
 static bool
-list_projection(CqrsBoardDatabase *database, CqrsProjection *projection)
+list_projection(const CqrsProjection *projection, Oid role)
 {
-	Oid			role = get_role_oid(projection->owner, true);
 	bool		running = (projection->state == CQRS_PROJECTION_RUNNING && !projection->is_inline);
 	bool		others = (projection->state != CQRS_PROJECTION_PAUSED && projection->has_others);
-	bool		served = OidIsValid(role) && may_be_served(role);
+	bool		served = may_be_served(role);
 	CqrsBoard  *board;
 	int			pool;
 	bool		listed = false;
-
-	if (!OidIsValid(role))
-	{
-		if (running || others)
-			ereport(LOG,
-					(errmsg("role \"%s\", which owns projection \"%s\", does not exist",
-							projection->owner, projection->name)));
-		return true;
-	}
 
 	board = cqrs_board_lock(LW_EXCLUSIVE);
 	pool = cqrs_board_pool(MyDatabaseId, role, true);
@@ -192,6 +198,55 @@ list_projection(CqrsBoardDatabase *database, CqrsProjection *projection)
 	}
 	cqrs_board_unlock();
 	return listed;
+}
+
+/*
+ * Nobody can work for it.  What is noted outlives the transaction.
+ */
+static List *
+note_orphan(List *orphans, const CqrsProjection *projection)
+{
+	MemoryContext before;
+
+	if (projection->state != CQRS_PROJECTION_RUNNING || projection->is_inline)
+		return orphans;
+	before = MemoryContextSwitchTo(TopMemoryContext);
+	orphans = lappend(orphans, list_make2(pstrdup(projection->name), pstrdup(projection->owner)));
+	MemoryContextSwitchTo(before);
+	return orphans;
+}
+
+/*
+ * Their state says so.  In a database that is being restored the roles may be
+ * still to come.
+ */
+static void
+stop_orphans(List *orphans)
+{
+	ListCell   *lc;
+	bool		settled;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	settled = cqrs_extension_state(NULL) == CQRS_EXTENSION_READY &&
+		cqrs_incarnation_is_settled(GetActiveSnapshot());
+	foreach(lc, orphans)
+	{
+		const char *name = linitial(lfirst(lc));
+		const char *owner = lsecond(lfirst(lc));
+
+		if (OidIsValid(get_role_oid(owner, true)))
+			continue;
+		if (settled)
+			cqrs_projection_stop_orphan(name, owner);
+		else
+			ereport(LOG,
+					(errmsg("role \"%s\", which owns projection \"%s\", does not exist",
+							owner, name)));
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
 }
 
 /*

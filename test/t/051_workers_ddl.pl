@@ -121,11 +121,12 @@ caught_up_ok($node, 'copy', 'a', '... and goes on after the repair');
 
 # An owner that is called something else
 $node->safe_psql('postgres', 'ALTER ROLE alice RENAME TO alicia');
-is($node->safe_psql('copy', q{SELECT worker FROM cqrs.projection_status WHERE projection = 'a'}), 'owner does not exist', 'an owner that was renamed is missed');
+eventually($node, 'copy', q{SELECT state || ': ' || last_error FROM cqrs.projection_status WHERE projection = 'a'},
+	'stopped: 42704: role "alice", which owns projection "a", does not exist', 'an owner that was renamed is missed');
 emit($node, 'copy', 'renamed');
 caught_up_ok($node, 'copy', 'p', '... and does not hold up others');
 $node->safe_psql('postgres', 'CREATE ROLE alice LOGIN; GRANT CONNECT ON DATABASE copy TO alice');
-$node->safe_psql('copy', q{SELECT cqrs_resume('a') FROM cqrs.projection WHERE name = 'a' AND state = 'stopped'});
+$node->safe_psql('copy', q{SELECT cqrs_resume('a')});
 eventually($node, 'copy', q{SELECT state || ': ' || substring(last_error FROM 'schema .*') FROM cqrs.projection_status WHERE projection = 'a'},
 	'stopped: schema "a$1" of projection "a" does not belong to "alice" any more', 'a new role of that name gets nothing');
 $node->safe_psql('copy', q{REVOKE ALL ON DATABASE copy FROM alice; DROP ROLE alice; UPDATE cqrs.projection SET owner = 'alicia' WHERE owner = 'alice'; SELECT cqrs_resume('a')});
@@ -141,8 +142,10 @@ $node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_act
 emit($node, 'copy', 'dropped');
 caught_up_ok($node, 'copy', 'p', 'an owner that was dropped does not hold up others');
 $node->safe_psql('copy', q{SELECT cqrs_resume('a')});
-eventually($node, 'copy', q{SELECT worker FROM cqrs.projection_status WHERE projection = 'a'}, 'owner does not exist', '... and is missed');
-$node->safe_psql('copy', q{UPDATE cqrs.projection SET owner = 'bob' WHERE owner = 'alicia'; GRANT USAGE ON SCHEMA shop TO bob});
+eventually($node, 'copy', q{SELECT state || ': ' || last_error FROM cqrs.projection_status WHERE projection = 'a'},
+	'stopped: 42704: role "alicia", which owns projection "a", does not exist', '... and is missed');
+is($node->safe_psql('copy', q{SELECT cqrs_emit('owner', 'T'); SELECT cqrs_wait(timeout => '30s')}), "1\nt", '... and not waited for');
+$node->safe_psql('copy', q{UPDATE cqrs.projection SET owner = 'bob' WHERE owner = 'alicia'; GRANT USAGE ON SCHEMA shop TO bob; SELECT cqrs_resume('a')});
 caught_up_ok($node, 'copy', 'a', '... until somebody else has it');
 
 # What waits for a lock is one projection, not its neighbours
