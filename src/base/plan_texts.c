@@ -330,6 +330,16 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"AND $3 OPERATOR(pg_catalog.=) ANY (event_types)",
 		SPI_OK_UPDATE, 3, {TEXTOID, INT4OID, TEXTOID}
 	},
+	[CQRS_PLAN_PREPARED_CHANGES] = {
+		/* locks of prepared transactions, as no process holds them: has one changed a projection? */
+		"SELECT FROM pg_catalog.pg_locks l WHERE l.pid IS NULL "
+		"AND l.locktype OPERATOR(pg_catalog.=) 'relation' "
+		"AND l.relation OPERATOR(pg_catalog.=) 'cqrs.projection'::pg_catalog.regclass::pg_catalog.oid "
+		"AND l.database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d "
+		"WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) "
+		"AND l.mode OPERATOR(pg_catalog.<>) ALL (ARRAY['AccessShareLock', 'RowShareLock'])",
+		SPI_OK_SELECT, 0, {0}
+	},
 	[CQRS_PLAN_SCHEMA_OBJECTS] = {
 		"SELECT d.classid, d.objid FROM pg_catalog.pg_depend d "
 		"WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass "

@@ -43,7 +43,7 @@ typedef struct CqrsBoardDatabase
 	int			n_pools;		/* that workers can serve; may be read without lock */
 	int			n_unserved;		/* of these, how many have no worker; may be read without lock */
 	bool		needs_scan;		/* have projections changed? */
-	bool		needs_scan_when_prepared;	/* so will they, by COMMIT PREPARED */
+	bool		needs_scan_when_prepared;	/* so will they, by COMMIT PREPARED; set back by scans */
 	bool		needs_prune;	/* are old rows of the ledger to be removed? */
 	TimestampTz prune_at;		/* when the next round of that begins */
 	BlockNumber prune_block;	/* the scanner's: where this round goes on */

@@ -23,6 +23,7 @@
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "commands/dbcommands.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -36,6 +37,7 @@
 
 #include "base/compat.h"
 #include "base/extension.h"
+#include "base/plans.h"
 #include "base/stop_point.h"
 #include "command/ledger.h"
 #include "event/incarnation.h"
@@ -53,6 +55,7 @@ extern PGDLLEXPORT void cqrs_scanner_main(Datum main_arg);
 #define PRUNE_MS 2000
 
 static void scan_database(CqrsBoardDatabase *database, List **orphans);
+static void look_at_prepared(CqrsBoardDatabase *database);
 static void begin_listing(void);
 static bool list_projection(const CqrsProjection *projection, Oid role);
 static List *note_orphan(List *orphans, const CqrsProjection *projection);
@@ -122,8 +125,10 @@ scan_database(CqrsBoardDatabase *database, List **orphans)
 {
 	bool		no_room = false;
 	ListCell   *lc;
-	List	   *projections = cqrs_projection_list();
+	List	   *projections;
 
+	look_at_prepared(database);
+	projections = cqrs_projection_list();
 	begin_listing();
 	foreach(lc, projections)
 	{
@@ -143,6 +148,25 @@ scan_database(CqrsBoardDatabase *database, List **orphans)
 						get_database_name(MyDatabaseId)),
 				 errdetail("At most %d projections of %d owners are served.",
 						   CQRS_MAX_TASKS, CQRS_MAX_POOLS)));
+}
+
+/*
+ * Will projections change when a prepared transaction ends?  Shared memory does not
+ * know of those that are older than the server's start.
+ *
+ * One that is prepared meanwhile sets the flag after its locks have been handed
+ * over, so what is not seen here is not set back.  One that ends meanwhile does so
+ * before the projections are read.
+ */
+static void
+look_at_prepared(CqrsBoardDatabase *database)
+{
+	database->needs_scan_when_prepared = false;
+	pg_memory_barrier();
+	SPI_connect();
+	if (cqrs_plan_execute(CQRS_PLAN_PREPARED_CHANGES, NULL, NULL) > 0)
+		database->needs_scan_when_prepared = true;
+	SPI_finish();
 }
 
 static void

@@ -14,7 +14,9 @@
  *
  *		A prepared transaction is committed by some other session, which knows
  *		nothing of its notes: that one always wakes the workers of its
- *		database, which is the one the transaction belongs to.
+ *		database, which is the one the transaction belongs to.  Whether it also
+ *		has the database scanned is up to a flag, which who prepares sets, and
+ *		each scan sets or sets back.
  *
  * Copyright (c) 2026, the cqrs developers
  *

@@ -62,6 +62,35 @@ caught_up_ok($node, 'd', 'b', '... and is replaced with the next event');
 eventually($node, 'd', workers_of('alice'), '0', 'who has nothing to do but tomorrow does not stay');
 emit($node, 'd', 'four');
 caught_up_ok($node, 'd', 'a', '... and comes back');
+$node->safe_psql('d', q{SELECT cqrs_resume('s')});
+
+# A projection is started in a prepared transaction, which outlives the server's memory
+$node->safe_psql('d', q{
+	BEGIN;
+	SELECT cqrs_create_projection('t', 'shop', 'CREATE TABLE t_counts (stream text PRIMARY KEY, n bigint, last bigint)');
+	SELECT cqrs_on('t', 'T', $$INSERT INTO t_counts VALUES (event.stream, 1, event.version)
+		ON CONFLICT (stream) DO UPDATE SET n = t_counts.n + 1, last = event.version$$);
+	SELECT cqrs_start('t');
+	PREPARE TRANSACTION 'start'});
+$node->restart;
+emit($node, 'd', 'five');
+caught_up_ok($node, 'd', 's', 'found again after a restart');
+$node->safe_psql('d', q{COMMIT PREPARED 'start'});
+emit($node, 'd', 'five');
+caught_up_ok($node, 'd', 't', 'what a prepared transaction has started is served, after a restart in between');
+
+# ... and then the ends of others are nothing to look into the database for
+eventually($node, 'd', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cqrs scanner'}, '0', 'nobody looks into the database');
+stop_at($node, 'scanner-listed');
+foreach my $end ('ROLLBACK', 'COMMIT')
+{
+	$node->safe_psql('d', qq{BEGIN; SELECT cqrs_emit('six', 'T'); PREPARE TRANSACTION 'emit'});
+	$node->safe_psql('d', qq{$end PREPARED 'emit'});
+}
+caught_up_ok($node, 'd', 't', 'events of a prepared transaction');
+is($node->safe_psql('d', q{SELECT cqrs_test.stopped_at('scanner-listed') IS NULL}), 't', '... are no reason to look for projections');
+$node->safe_psql('d', q{SELECT cqrs_test.go_on('scanner-listed')});
+
 $node->stop;
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|terminated by signal/, 'no crash');
 done_testing();
