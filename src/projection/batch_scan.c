@@ -11,7 +11,8 @@
  *		replaced by a scan of ours, which shows the events as they lie in memory.
  *
  *		The scan's tuple consists of the columns that the plan needs of it; the
- *		relation as a whole is one more.
+ *		relation as a whole is one more.  What the plan needs of other relations
+ *		at this place, by way of LATERAL, comes in parameters.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -124,6 +125,7 @@ offer_scan(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	path->path.pathtype = T_CustomScan;
 	path->path.parent = rel;
 	path->path.pathtarget = rel->reltarget;
+	path->path.param_info = model->param_info;
 	path->path.rows = model->rows;
 	path->path.startup_cost = model->startup_cost;
 	path->path.total_cost = model->total_cost;
@@ -149,7 +151,15 @@ plan_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
 	ListCell   *lc;
 
 	foreach(lc, vars)
-		needed = list_append_unique(needed, lfirst(lc));
+	{
+		Var		   *var = lfirst_node(Var, lc);
+
+		if (var->varno == rel->relid)
+			needed = list_append_unique(needed, var);
+		else if (!bms_is_member(var->varno, PATH_REQ_OUTER(&path->path)))
+			elog(ERROR, "scan of \"%s\" needs a column of relation %d",
+				 CQRS_BATCH_EVENTS, (int) var->varno);
+	}
 	foreach(lc, needed)
 		scan->custom_scan_tlist =
 			lappend(scan->custom_scan_tlist,

@@ -49,6 +49,41 @@ SELECT * FROM batch.try($$
 -- in the order of positions
 SELECT * FROM batch.try('INSERT INTO seen SELECT row_number() OVER (), stream || version FROM events');
 
+-- beside rows of other tables, of which columns are asked for where the events are scanned: as if they were in a table
+CREATE TABLE batch.place (name text, stream text PRIMARY KEY, c3 int, c4 int, c5 int, c6 int, c7 int, c8 int, c9 int, c10 int, c11 int, c12 int, c13 int, last text);
+INSERT INTO batch.place (name, stream, last) VALUES ('A', 'batch-a', 'Anna'), ('B', 'batch-b', 'Bert'), ('C', 'batch-c', 'Carl');
+CREATE FUNCTION batch.compare(query text, types text[] DEFAULT '{BatchTold,BatchOther}') RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	plain text[];
+	actual text[];
+BEGIN
+	EXECUTE format('SELECT array_agg(v::text ORDER BY v::text COLLATE "C") FROM (%s) v',
+		regexp_replace(query, '\mevents\M', '(SELECT *, substr(stream, length(category) + 2) AS stream_id FROM cqrs.event WHERE type = ANY ($1))', 'g'))
+		INTO plain USING types;
+	SELECT array_agg(substr(t, strpos(t, ': ') + 2) ORDER BY substr(t, strpos(t, ': ') + 2) COLLATE "C") INTO actual
+	  FROM batch.try(format('INSERT INTO seen SELECT row_number() OVER (), v FROM (%s) v', query), types) t;
+	IF plain IS DISTINCT FROM actual THEN
+		RETURN QUERY VALUES ('plain: ' || plain::text), ('batch rule: ' || actual::text);
+	ELSE
+		RETURN NEXT 'same: ' || cardinality(plain);
+	END IF;
+END $$;
+SELECT batch.compare(q) FROM unnest(array[
+	'SELECT p.stream, x.who, x.version FROM batch.place p LEFT JOIN LATERAL (SELECT p.name AS who, e.version FROM events e WHERE e.stream = p.stream) x ON true',
+	'SELECT p.stream, x.who, x.version FROM batch.place p LEFT JOIN LATERAL (SELECT p.last AS who, e.version FROM events e WHERE e.stream = p.stream) x ON true',
+	'SELECT p.stream, x.who, to_jsonb(x.e) - ''recorded_at'' FROM batch.place p LEFT JOIN LATERAL (SELECT p AS who, e FROM events e WHERE e.stream = p.stream) x ON true',
+	'SELECT p.name, x.who, x.two FROM batch.place p LEFT JOIN LATERAL (SELECT p.name || e.stream_id AS who, p.last || f.version AS two FROM events e JOIN events f ON f.stream = e.stream AND f.version > e.version WHERE e.stream = p.stream) x ON true',
+	'SELECT e.stream, x.a, x.b FROM events e LEFT JOIN LATERAL (SELECT e.version AS a, f.version AS b FROM events f WHERE f.stream = e.stream AND f.version < e.version) x ON true',
+	'SELECT p.name, x.n FROM batch.place p, LATERAL (SELECT count(*) + length(p.last) AS n FROM events e WHERE e.stream = p.stream) x',
+	'SELECT p.name, x.version, x.last FROM batch.place p, LATERAL (SELECT e.version, p.last FROM events e WHERE e.stream = p.stream ORDER BY e.version DESC LIMIT 1) x',
+	'SELECT p.name FROM batch.place p WHERE EXISTS (SELECT FROM events e WHERE e.stream = p.stream AND e.version > length(p.name))',
+	'SELECT p.name FROM batch.place p WHERE NOT EXISTS (SELECT FROM events e WHERE e.stream = p.stream)',
+	'SELECT p.name, (SELECT string_agg(p.last || e.version, '','' ORDER BY e.version) FROM events e WHERE e.stream = p.stream) FROM batch.place p',
+	'SELECT e.stream, x.name, x.version FROM events e LEFT JOIN LATERAL (SELECT p.name, e.version FROM batch.place p WHERE p.stream = e.stream) x ON true',
+	'WITH w AS (SELECT * FROM events a), m AS MATERIALIZED (SELECT stream, version FROM events b) SELECT p.name, x.who, x.version, m.version AS m FROM batch.place p LEFT JOIN LATERAL (SELECT p.last AS who, w.version FROM w WHERE w.stream = p.stream) x ON true LEFT JOIN m USING (stream)',
+	'SELECT p.name, x.who, y.whom, y.version FROM batch.place p LEFT JOIN LATERAL (SELECT p.last AS who, e.stream FROM events e WHERE e.stream = p.stream) x ON true LEFT JOIN LATERAL (SELECT x.who || p.name AS whom, f.version FROM events f WHERE f.stream = x.stream) y ON true']) q;
+SELECT * FROM batch.try('INSERT INTO seen SELECT e.stream, e.ctid FROM events e');
+
 -- UPDATE, DELETE and MERGE with the events themselves
 SELECT * FROM batch.try('UPDATE seen SET v = v || e.version FROM events e WHERE k = e.stream AND e.version = 2', more => $$INSERT INTO seen VALUES ('batch-a', 'x'), ('batch-b', 'y');$$);
 SELECT * FROM batch.try('DELETE FROM seen USING events e WHERE k = e.stream AND (e.data->>''n'')::int = 2', more => $$INSERT INTO seen VALUES ('batch-a', 'x'), ('batch-b', 'y');$$);
