@@ -190,10 +190,6 @@ compile_insert(CqrsFold *fold, Query *query, TupleDesc desc)
 	for (int i = 0; i < table->nkeys; i++)
 		fold->keys[i] = copyObject(list_nth_node(TargetEntry, fold->insert,
 												 table->keys[i].attno - 1)->expr);
-
-	for (int i = 0; i < table->nkeys; i++)
-		if (TupleDescAttr(desc, table->keys[i].attno - 1)->attgenerated != '\0')
-			return "A primary key column is generated.";
 	return query->onConflict ? compile_conflict(fold, query) : NULL;
 }
 

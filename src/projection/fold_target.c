@@ -237,6 +237,8 @@ init_key(CqrsFoldTable *table, CqrsFoldKey *key, Relation index, int i)
 	Oid			operator;
 
 	key->attno = index->rd_index->indkey.values[i];
+	if (TupleDescAttr(table->desc, key->attno - 1)->attgenerated != '\0')
+		return "A primary key column is generated.";
 	key->collation = index->rd_indcollation[i];
 	key->opfamily = index->rd_opfamily[i];
 	key->type = index->rd_opcintype[i];

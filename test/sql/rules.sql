@@ -48,6 +48,17 @@ SELECT * FROM public.engine_apply(array['sql'], array['RulesLong'],
 			INSERT INTO indexed VALUES (2, 'x'); DELETE FROM indexed WHERE id = 2$$], 'rules.event', 10);
 SELECT * FROM indexed;
 
+-- a change that moves a row to another key by way of a generated column
+CREATE TABLE member (email text, n int, k text GENERATED ALWAYS AS (lower(email)) STORED PRIMARY KEY);
+INSERT INTO member VALUES ('A@x', 1), ('B@x', 2);
+TRUNCATE rules.event;
+INSERT INTO rules.event
+	SELECT i, '1', 'member-1', 'member', i, 'RulesMoved', 1, d::jsonb, NULL, NULL, '2026-01-01 00:00Z'
+	  FROM unnest(array['{"old": "a@x", "new": "C@x"}', '{"old": "c@x", "new": "b@X"}', '{"old": "c@x", "new": "D@x"}']) WITH ORDINALITY AS e(d, i);
+SELECT * FROM public.engine_apply(array['sql'], array['RulesMoved'],
+	array[$$UPDATE member SET email = event.data->>'new' WHERE k = event.data->>'old'$$], 'rules.event', 10);
+SELECT * FROM member ORDER BY n;
+
 -- plans, and why
 CREATE FUNCTION plan(rule text) RETURNS SETOF text LANGUAGE sql AS
 	$$SELECT plan || coalesce(': ' || reason, '') FROM public.engine_explain(array['sql'], array['RulesAdded'], array[rule])$$;
@@ -80,6 +91,9 @@ SELECT plan('INSERT INTO uniq VALUES (1)');
 SELECT plan('INSERT INTO deferred VALUES (1)');
 SELECT plan('INSERT INTO expr VALUES (1)');
 SELECT plan('INSERT INTO part VALUES (1)');
+SELECT plan('UPDATE member SET n = 1 WHERE k = event.type');
+SELECT plan('DELETE FROM member WHERE k = event.type');
+SELECT plan('INSERT INTO member VALUES (event.type)');
 SELECT plan('INSERT INTO rules.event SELECT * FROM rules.event');
 -- a table in the statement hides the event
 SELECT plan('INSERT INTO log SELECT event.position, event.nosuch FROM rules.event');
