@@ -102,6 +102,7 @@ OBJS = \
 	src/projection/statement.o \
 	src/projection/status.o \
 	src/projection/swap.o \
+	src/projection/table_readers.o \
 	src/projection/tables.o \
 	src/projection/upkeep.o \
 	src/projection/views.o \

@@ -33,12 +33,13 @@
 #include "base/compat.h"
 #include "projection/compile.h"
 #include "projection/rule.h"
+#include "projection/table_readers.h"
 
 static CqrsStatement *analyze_statement(CqrsRule *rule, RawStmt *raw);
 static void check_kind(CqrsRule *rule, RawStmt *raw);
 static void check_query(CqrsStatement *statement, Query *query);
-static bool has_triggers(Query *query);
-static bool find_triggers(Node *node, void *context);
+static bool looks_elsewhere(Query *query);
+static bool find_look(Node *node, void *context);
 static int	text_position(CqrsRule *rule, int location);
 
 /*
@@ -138,22 +139,22 @@ check_query(CqrsStatement *statement, Query *query)
 
 	cqrs_query_check_replayable(statement->rule, query, &calls_user_code);
 	cqrs_check_permissions(query);
-	if (calls_user_code || has_triggers(query))
+	if (calls_user_code || looks_elsewhere(query))
 		statement->touches_all = true;
 }
 
 /*
- * Does the query write a table whose triggers or foreign keys may look at any
- * other table?
+ * Does the query write a table whose triggers, foreign keys or constraints may
+ * look at any other table, or values of a domain whose constraints may?
  */
 static bool
-has_triggers(Query *query)
+looks_elsewhere(Query *query)
 {
-	return find_triggers((Node *) query, NULL);
+	return find_look((Node *) query, NULL);
 }
 
 static bool
-find_triggers(Node *node, void *context)
+find_look(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
@@ -166,15 +167,16 @@ find_triggers(Node *node, void *context)
 			Relation	rel = table_open(rt_fetch(query->resultRelation, query->rtable)->relid,
 										 NoLock);
 			/* triggers of partitions are not known here: assume there are some */
-			bool		result = rel->trigdesc != NULL || rel->rd_rel->relhassubclass;
+			bool		result = rel->trigdesc != NULL || rel->rd_rel->relhassubclass ||
+				cqrs_constraints_may_read(RelationGetDescr(rel));
 
 			table_close(rel, NoLock);
 			if (result)
 				return true;
 		}
-		return query_tree_walker(query, find_triggers, context, 0);
+		return query_tree_walker(query, find_look, context, 0);
 	}
-	return expression_tree_walker(node, find_triggers, context);
+	return cqrs_node_may_read(node) || expression_tree_walker(node, find_look, context);
 }
 
 /*

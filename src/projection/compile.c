@@ -25,8 +25,6 @@
 
 #include "access/nbtree.h"
 #include "access/table.h"
-#include "access/transam.h"
-#include "catalog/pg_proc.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -39,6 +37,7 @@
 #include "projection/compile.h"
 #include "projection/compile_where.h"
 #include "projection/fold_table.h"
+#include "projection/table_readers.h"
 
 static const char *compile(CqrsFold *fold, Query *query, Relation rel);
 static const char *unfit_query(Query *query);
@@ -49,7 +48,6 @@ static const char *compile_set(CqrsFold *fold, List *targets);
 static Expr *missing_column(Form_pg_attribute att);
 static void plan_expressions(CqrsFold *fold);
 static bool find_unfit_node(Node *node, void *reason);
-static bool find_reader(Oid function, void *context);
 static Node *turn_node(Node *node, void *excluded);
 static const char *give_advice(CqrsFold *fold);
 static bool mentions_stream(Node *node, void *scope);
@@ -327,20 +325,11 @@ find_unfit_node(Node *node, void *arg)
 	else if (IsA(node, CurrentOfExpr) || IsA(node, SetToDefault) ||
 			 (IsA(node, Param) && ((Param *) node)->paramkind != PARAM_EXTERN))
 		*reason = "It has an expression that cannot be folded.";
-	else if (check_functions_in_node(node, find_reader, NULL))
+	else if (cqrs_node_may_read(node))
 		*reason = "It calls a function that may read tables (one that is not declared IMMUTABLE).";
 	if (*reason)
 		return true;
 	return expression_tree_walker(node, find_unfit_node, arg);
-}
-
-static bool
-find_reader(Oid function, void *context)
-{
-	if (func_volatile(function) == PROVOLATILE_IMMUTABLE)
-		return false;
-	return function >= FirstNormalObjectId ||
-		strstr(get_func_name(function), "_to_xml") != NULL;
 }
 
 /*

@@ -7,8 +7,9 @@
  *		A fold writes a row once per batch.  That may not make a difference
  *		that anybody could notice, so nothing may hang on single writes but
  *		what the fold does itself for each event: defaults, generated columns,
- *		NOT NULL, CHECK, the primary key.  Tables with anything else take the
- *		statement plan.
+ *		NOT NULL, CHECK, the primary key.  Nor may a constraint look at tables,
+ *		as it would miss what has been deferred.  Tables with anything else take
+ *		the statement plan.
  *
  *		An index can refuse a value that is too long.  In one-by-one execution
  *		that would hit the event at which the value is too long, even if a
@@ -38,6 +39,7 @@
 
 #include "base/compat.h"
 #include "projection/fold_table.h"
+#include "projection/table_readers.h"
 
 /* the part of a page that a row of fixed-length columns may take */
 #define MAX_FIXED_WIDTH		6000
@@ -134,6 +136,8 @@ unfit_table(CqrsEngine *engine, Relation rel)
 		return "Its table has row-level security.";
 	if (!OidIsValid(cqrs_primary_key(rel)))
 		return "Its table has no primary key.";
+	if (cqrs_constraints_may_read(RelationGetDescr(rel)))
+		return "A constraint of its table calls a function that may read tables (one that is not declared IMMUTABLE).";
 	return unfit_columns(RelationGetDescr(rel));
 }
 

@@ -59,6 +59,34 @@ SELECT * FROM public.engine_apply(array['sql'], array['RulesMoved'],
 	array[$$UPDATE member SET email = event.data->>'new' WHERE k = event.data->>'old'$$], 'rules.event', 10);
 SELECT * FROM member ORDER BY n;
 
+-- constraints that look at tables: they see what the events before have done
+CREATE FUNCTION rules.seats(int) RETURNS bigint STABLE LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM build.seat WHERE g = $1); END';
+CREATE FUNCTION rules.seats_there(int) RETURNS bigint STABLE LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM build.there WHERE g = $1); END';
+CREATE FUNCTION rules.is_parent(int) RETURNS boolean STABLE LANGUAGE plpgsql AS 'BEGIN RETURN EXISTS (SELECT FROM build.parent WHERE id = $1); END';
+CREATE DOMAIN rules.free AS int CHECK (rules.seats_there(VALUE) < 3);
+CREATE DOMAIN rules.parent AS int CHECK (rules.is_parent(VALUE));
+CREATE DOMAIN rules.small AS int CHECK (VALUE < 50);
+CREATE TABLE seat (id int PRIMARY KEY, g int, CHECK (rules.seats(g) < 3));
+CREATE TABLE there (id int PRIMARY KEY, g rules.free);
+CREATE TABLE parent (id int PRIMARY KEY);
+CREATE TABLE son (position bigint, parent int CHECK (rules.is_parent(parent)));
+CREATE TABLE daughter (position bigint, parent rules.parent);
+CREATE TABLE several (id int PRIMARY KEY, parents rules.parent[]);
+CREATE TABLE harmless (id int PRIMARY KEY, n int CHECK (n > length('a')), s rules.small, c text CHECK (c ~ '^[a-z]*$' OR date_part('day', c::timestamptz) = 1));
+INSERT INTO parent SELECT generate_series(1, 6);
+TRUNCATE rules.event;
+INSERT INTO rules.event
+	SELECT i, '1', 'seat-1', 'seat', i, 'RulesSeat', 1, '{}', NULL, NULL, '2026-01-01 00:00Z' FROM generate_series(1, 5) i;
+SELECT * FROM public.engine_apply(array['sql'], array['RulesSeat'],
+	array['INSERT INTO seat VALUES (event.version, 1)'], 'rules.event', 10);
+SELECT * FROM public.engine_apply(array['sql'], array['RulesSeat'],
+	array['INSERT INTO there VALUES (event.version, 1)'], 'rules.event', 10);
+SELECT * FROM public.engine_apply(array['sql', 'sql'], array['RulesSeat', 'RulesSeat'],
+	array['DELETE FROM parent WHERE id = event.version + 1', 'INSERT INTO son VALUES (event.position, event.version)'], 'rules.event', 10);
+SELECT * FROM public.engine_apply(array['sql', 'sql'], array['RulesSeat', 'RulesSeat'],
+	array['INSERT INTO parent VALUES (event.version) ON CONFLICT DO NOTHING', 'INSERT INTO daughter VALUES (event.position, event.version)'], 'rules.event', 10);
+SELECT (SELECT count(*) FROM seat), (SELECT count(*) FROM there), (SELECT count(*) FROM son), (SELECT count(*) FROM daughter);
+
 -- plans, and why
 CREATE FUNCTION plan(rule text) RETURNS SETOF text LANGUAGE sql AS
 	$$SELECT plan || coalesce(': ' || reason, '') FROM public.engine_explain(array['sql'], array['RulesAdded'], array[rule])$$;
@@ -94,6 +122,10 @@ SELECT plan('INSERT INTO part VALUES (1)');
 SELECT plan('UPDATE member SET n = 1 WHERE k = event.type');
 SELECT plan('DELETE FROM member WHERE k = event.type');
 SELECT plan('INSERT INTO member VALUES (event.type)');
+SELECT plan('DELETE FROM seat WHERE id = 1');
+SELECT plan('INSERT INTO several VALUES (1)');
+SELECT plan('INSERT INTO parent VALUES ((event.data->>''n'')::rules.parent)');
+SELECT plan('INSERT INTO harmless VALUES (1, 2, event.qty, event.type)');
 SELECT plan('INSERT INTO rules.event SELECT * FROM rules.event');
 -- a table in the statement hides the event
 SELECT plan('INSERT INTO log SELECT event.position, event.nosuch FROM rules.event');
