@@ -33,6 +33,7 @@ my %key_exprs = (
 	'char(4)' => [ "('c' || {k})::char(4)", 'event.stream_id' ],
 	'uuid' => [ "md5('x' || {k})::uuid" ],
 	'numeric' => [ '{k}::numeric', '{m}', '{k} / 2.0' ],
+	'oid' => [ '(4294967295 - {k})::oid', '({k} % 3)::oid' ],
 	'date' => [ "date '2020-01-01' + {k}" ],
 	'float8' => [ '{k}::float8' ],
 	'int[]' => [ 'array[{k}]' ],

@@ -59,6 +59,24 @@ SELECT * FROM public.engine_apply(array['sql'], array['RulesMoved'],
 	array[$$UPDATE member SET email = event.data->>'new' WHERE k = event.data->>'old'$$], 'rules.event', 10);
 SELECT * FROM member ORDER BY n;
 
+-- keys that are made otherwise than they are read, by a batch that does its folds in several parts
+CREATE TABLE big (id oid PRIMARY KEY, n int);
+CREATE TABLE signed (id int PRIMARY KEY, n int);
+CREATE TABLE truth (id bool PRIMARY KEY, n int);
+CREATE TABLE aside (id int PRIMARY KEY);
+INSERT INTO big VALUES (4294967295, 0), (7, 0);
+INSERT INTO signed VALUES (-1, 0), (7, 0);
+INSERT INTO truth VALUES (true, 0);
+TRUNCATE rules.event;
+INSERT INTO rules.event
+	SELECT i, '1', 'key-1', 'key', i, 'RulesKey', 1, jsonb_build_object('k', CASE WHEN i % 3 = 0 THEN 7 ELSE 4294967295 END), NULL, NULL, '2026-01-01 00:00Z'
+	  FROM generate_series(1, 6) i;
+SELECT * FROM public.engine_apply(array['sql'], array['RulesKey'],
+	array[$$UPDATE big SET n = n + 1 WHERE id = (event.data->>'k')::oid; UPDATE signed SET n = n + 1 WHERE id = (event.data->>'k')::oid::int;
+			UPDATE truth SET n = n + 1 WHERE id = (event.data ? 'k');
+			INSERT INTO aside VALUES (event.version); SELECT count(*) FROM aside$$], 'rules.event', 10);
+SELECT id::text, n FROM big UNION ALL SELECT id::text, n FROM signed UNION ALL SELECT id::text, n FROM truth;
+
 -- constraints that look at tables: they see what the events before have done
 CREATE FUNCTION rules.seats(int) RETURNS bigint STABLE LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM build.seat WHERE g = $1); END';
 CREATE FUNCTION rules.seats_there(int) RETURNS bigint STABLE LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM build.there WHERE g = $1); END';
