@@ -24,9 +24,11 @@
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/resowner.h"
 
 #include "base/compat.h"
+#include "base/identity.h"
 #include "base/plans.h"
 #include "projection/bulk.h"
 #include "projection/tables.h"
@@ -100,14 +102,20 @@ cqrs_bulk_analyze(const CqrsBuild *build)
 						  psprintf("statistics of projection \"%s\"", build->projection));
 }
 
+/*
+ * A definition mentions the schemas of things that are not found without: those
+ * outside of pg_catalog, whatever the caller's search_path may be.
+ */
 static List *
 drop_indexes(Oid schema)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Datum		value = ObjectIdGetDatum(schema);
 	ObjectAddresses *targets = new_object_addresses();
+	int			guc_level = NewGUCNestLevel();
 	List	   *result = NIL;
 
+	cqrs_set_local("search_path", "pg_catalog, pg_temp");
 	SPI_connect();
 	cqrs_plan_execute(CQRS_PLAN_BUILD_INDEXES, &value, NULL);
 	MemoryContextSwitchTo(caller);
@@ -123,6 +131,7 @@ drop_indexes(Oid schema)
 		result = lappend(result, SPI_getvalue(tuple, SPI_tuptable->tupdesc, 2));
 	}
 	SPI_finish();
+	AtEOXact_GUC(true, guc_level);
 
 	performMultipleDeletions(targets, DROP_RESTRICT, 0);
 	free_object_addresses(targets);

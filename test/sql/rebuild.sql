@@ -22,6 +22,8 @@ CREATE FUNCTION public.about(relation regclass)
 $$;
 SELECT cqrs_grant('rb_owner', 'define'), cqrs_grant('rb_owner', 'emit');
 CREATE SCHEMA rb AUTHORIZATION rb_owner;
+CREATE FUNCTION public.rb_half(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 / 2';
+CREATE OPERATOR CLASS public.rb_int_ops FOR TYPE int USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 btint4cmp(int, int);
 GRANT USAGE ON SCHEMA rb TO rb_reader, rb_other;
 SET ROLE rb_owner;
 SELECT cqrs_create_projection('rb', 'rb', $$
@@ -334,6 +336,17 @@ SELECT build, phase, last_error FROM cqrs.build_progress WHERE projection = 'rb_
 SELECT cqrs_emit('rb-10', 'RbMade', '{"id": 10, "customer": "c10"}');
 SELECT * FROM rb.inl WHERE id = 10;
 
+-- what is created afterwards is what was left out, whatever could be named without a schema when it was
+SELECT cqrs_start('rb_path') FROM (SELECT cqrs_create_projection('rb_path', 'rb', 'CREATE TABLE halves (id int PRIMARY KEY, n int); CREATE INDEX ON halves (public.rb_half(n)); CREATE INDEX ON halves (n public.rb_int_ops)'),
+	cqrs_on('rb_path', 'RbMade', 'INSERT INTO halves VALUES ((event.data ->> ''id'')::int, 1)')) x;
+SET search_path = rb, public, pg_catalog;
+SELECT cqrs_rebuild('rb_path');
+RESET search_path;
+SELECT cqrs_catch_up('rb_path') > 0;
+SELECT indexdef FROM pg_indexes WHERE schemaname LIKE 'rb\_path$_' ORDER BY 1;
+SELECT live_build, next_build FROM cqrs.projection_status WHERE projection = 'rb_path';
+SELECT cqrs_drop_projection('rb_path');
+
 -- a unique index decides about rows, so it is there from the start; and with it rules
 -- are statements, which may look for rows by any index
 SELECT cqrs_create_projection('rb_unique', 'rb', 'CREATE TABLE u (id int PRIMARY KEY, c text UNIQUE, n int); CREATE INDEX u_n ON u (n)');
@@ -360,5 +373,6 @@ SELECT name FROM cqrs.cursor WHERE name LIKE 'rb%';
 SELECT count(*) FROM cqrs.build WHERE projection LIKE 'rb%';
 DROP SCHEMA rb CASCADE;
 SELECT cqrs_revoke('rb_owner', 'define'), cqrs_revoke('rb_owner', 'emit'), cqrs_revoke('rb_other', 'define');
-DROP FUNCTION public.rights_on, public.about;
+DROP FUNCTION public.rights_on, public.about, public.rb_half;
+DROP OPERATOR FAMILY public.rb_int_ops USING btree;
 DROP ROLE rb_owner, rb_reader, rb_other;
