@@ -6,8 +6,13 @@
  * NOTES
  *		To create an index on a full table is faster than to keep it up to date
  *		while the table is being filled.  But a rule that looks for rows by it
- *		needs it from the start, and only folds are known not to.  An index that
- *		could refuse a row, too, has to be there when the row comes.
+ *		needs it from the start, and only folds are known not to.  A unique index,
+ *		which decides about rows, too, has to be there when the row comes.
+ *
+ *		Others refuse a row in rare cases: a value that is too long, an expression
+ *		that fails.  To keep all of them up to date for that would make most
+ *		rebuilds slower, as keys of text are common.  Instead the build starts
+ *		again without leaving anything out, when one cannot be created.
  *
  * Copyright (c) 2026, the cqrs developers
  *

@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 
@@ -20,6 +21,7 @@
 #include "base/compat.h"
 #include "base/errcodes.h"
 #include "base/names.h"
+#include "base/plans.h"
 #include "event/cursor.h"
 #include "projection/bulk.h"
 #include "projection/inline.h"
@@ -75,6 +77,28 @@ cqrs_start_build(const CqrsProjection *projection, int32 number)
 	cqrs_tables_create(projection, number, cqrs_projection_role(projection));
 	cqrs_cursor_create(cqrs_build_name(projection->name, number));
 	return cqrs_build_get(projection, number);
+}
+
+/*
+ * Throws away what a build has been filled with.  It is filled again from the
+ * first event, with all of its indexes in place.
+ */
+void
+cqrs_restart_build(const CqrsProjection *projection, CqrsBuildRow *row)
+{
+	Datum		values[3] = {CStringGetTextDatum(projection->name), Int32GetDatum(row->number)};
+	bool		nulls[3] = {false, false, true};
+
+	cqrs_tables_drop(projection, row->number);
+	cqrs_cursor_drop(cqrs_build_name(projection->name, row->number));
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_DELETE_PARKED, values, nulls);
+	SPI_finish();
+
+	cqrs_start_build(projection, row->number);
+	row->later = NIL;
+	row->state = CQRS_BUILD_FILLING;
+	cqrs_build_row_write(row);
 }
 
 static void

@@ -14,8 +14,10 @@
 #define CQRS_START_H
 
 #include "projection/build.h"
+#include "projection/build_row.h"
 
 extern void cqrs_start_draft(const char *name);
 extern CqrsBuild *cqrs_start_build(const CqrsProjection *projection, int32 number);
+extern void cqrs_restart_build(const CqrsProjection *projection, CqrsBuildRow *row);
 
 #endif							/* CQRS_START_H */

@@ -31,6 +31,7 @@
 #include "projection/bulk.h"
 #include "projection/complete.h"
 #include "projection/park.h"
+#include "projection/start.h"
 #include "projection/swap.h"
 #include "projection/tables.h"
 #include "projection/upkeep.h"
@@ -61,6 +62,8 @@ typedef struct Step
 static void next_step(Step *step);
 static void fill(Step *step);
 static void create_indexes(void *arg);
+static ErrorData *start_again(Step *step, const ErrorData *error);
+static void restart(void *arg);
 static void follow(Step *step);
 static void swap(void *arg);
 static void keep(Step *step);
@@ -130,6 +133,8 @@ next_step(Step *step)
 			if (!relock(step))
 				return;
 			error = cqrs_attempt(create_indexes, step);
+			if (error && step->row->later != NIL)
+				error = start_again(step, error);
 			if (error)
 				stop(step, error);
 			break;
@@ -199,6 +204,35 @@ create_indexes(void *arg)
 	cqrs_build_row_write(row);
 	step->done.result.status = CQRS_APPLY_MORE;
 	CQRS_STOP_POINT("build-indexed");
+}
+
+/*
+ * An index cannot be created, perhaps because of a row that it would have refused
+ * had it been there.  Then the event is to blame, as it is for the live build: so
+ * the build is filled again, with all indexes.  NULL, or what is the matter.
+ */
+static ErrorData *
+start_again(Step *step, const ErrorData *error)
+{
+	CqrsBuildRow *row = step->row;
+	ErrorData  *other = cqrs_attempt(restart, step);
+
+	if (other == NULL)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("build %d of projection \"%s\" is filled again, with all indexes in place",
+						row->number, row->projection),
+				 errdetail("%s", cqrs_error_summary(NULL, error))));
+	return other;
+}
+
+static void
+restart(void *arg)
+{
+	Step	   *step = (Step *) arg;
+
+	cqrs_restart_build(step->projection, step->row);
+	step->done.result.status = CQRS_APPLY_MORE;
 }
 
 /*
