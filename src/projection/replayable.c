@@ -12,6 +12,10 @@
  *		depends on session settings only (how a time is shown, say) is let
  *		pass: rules always run with the same settings.
  *
+ *		A literal of a date or time is turned into its value when the rule is
+ *		analysed, "now" as well.  So for constants of these types we look at
+ *		what the text says.
+ *
  *		On the same walk we notice functions that are not PostgreSQL's own:
  *		nobody knows which tables they look at.
  *
@@ -27,8 +31,10 @@
 #include "access/transam.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "nodes/nodeFuncs.h"
+#include "parser/scanner.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
@@ -64,6 +70,9 @@ static const char *const refused_functions[] = {
 	"txid_current_snapshot",
 };
 
+/* words for times that are not always the same */
+static const char *const moving_words[] = {"now", "today", "tomorrow", "yesterday"};
+
 /* names with pg_ that say something about their argument only */
 static const char *const allowed_functions[] = {
 	"pg_collation_for",
@@ -72,6 +81,10 @@ static const char *const allowed_functions[] = {
 };
 
 static bool check_node(Node *node, void *context);
+static void check_constant(CheckContext *context, Const *constant);
+static bool is_time(Oid type);
+static char *literal_at(const char *text, int location);
+static const char *find_moving_word(const char *literal);
 static bool check_function(Oid function, void *context);
 static bool is_refused_stable(Oid function);
 static bool name_in(const char *name, const char *const *list, int n);
@@ -115,11 +128,91 @@ check_node(Node *node, void *arg)
 		refuse(context, "an identity column",
 			   "Its sequence goes on when the events are replayed.", hint_for("nextval"));
 
+	if (IsA(node, Const))
+		check_constant(context, (Const *) node);
+
 	check_functions_in_node(node, check_function, context);
 
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, check_node, context, 0);
 	return expression_tree_walker(node, check_node, context);
+}
+
+static void
+check_constant(CheckContext *context, Const *constant)
+{
+	const char *word;
+
+	if (constant->location < 0 || constant->constisnull || !is_time(constant->consttype))
+		return;
+	word = find_moving_word(literal_at(context->rule->text, constant->location));
+	if (word)
+		refuse(context, psprintf("the literal '%s'", word),
+			   "It would be another time in a replay.", hint_for("now"));
+}
+
+static bool
+is_time(Oid type)
+{
+	switch (type)
+	{
+		case DATEOID:
+		case TIMEOID:
+		case TIMETZOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			return true;
+	}
+	switch (get_typtype(type))
+	{
+		case TYPTYPE_RANGE:
+			return is_time(get_range_subtype(type));
+		case TYPTYPE_MULTIRANGE:
+			return is_time(get_multirange_range(type));
+		default:
+			return OidIsValid(get_element_type(type)) && is_time(get_element_type(type));
+	}
+}
+
+/*
+ * The value of the string literal there, however it is quoted.
+ */
+static char *
+literal_at(const char *text, int location)
+{
+	core_yy_extra_type extra;
+	core_yyscan_t scanner = scanner_init(text + location, &extra, &ScanKeywords,
+										 ScanKeywordTokens);
+	core_YYSTYPE value = {.str = NULL};
+	YYLTYPE		ignored;
+	char		first = text[location];
+	char	   *result = "";
+
+	if (core_yylex(&value, &ignored, scanner) != 0 && strchr("'$eEuU", first) != NULL)
+		result = pstrdup(value.str);
+	scanner_finish(scanner);
+	return result;
+}
+
+/*
+ * The first of these words in a literal, or NULL.
+ */
+static const char *
+find_moving_word(const char *literal)
+{
+	while (*literal)
+	{
+		int			length = 0;
+
+		while (isalpha((unsigned char) literal[length]))
+			length++;
+		for (int i = 0; i < lengthof(moving_words); i++)
+			if (length == strlen(moving_words[i]) &&
+				pg_strncasecmp(literal, moving_words[i], length) == 0)
+				return moving_words[i];
+		literal += Max(length, 1);
+	}
+	return NULL;
 }
 
 static bool

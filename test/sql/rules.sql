@@ -181,6 +181,17 @@ SELECT plan('INSERT INTO volatile (id, at, n) VALUES (1, event.recorded_at, 1)')
 SELECT plan('INSERT INTO volatile (id, at, r) VALUES (1, event.recorded_at, 1)');
 SELECT plan('INSERT INTO volatile VALUES (1, event.recorded_at, 1, 1)');
 SELECT plan('INSERT INTO identity (n) VALUES (1)');
+SELECT plan('INSERT INTO volatile VALUES (1, ''now'', 1, 1)');
+SELECT plan('INSERT INTO volatile VALUES (1, NULL, 1, date_part(''year'', ''Today''::date)::int)');
+SELECT plan('UPDATE volatile SET at = timestamptz ''tomorrow 12:00Z'' WHERE id = 1');
+SELECT plan('UPDATE volatile SET n = 1 WHERE at > E''y\x65sterday'' AND id = 1');
+SELECT plan('DELETE FROM volatile WHERE at = ANY (''{2020-01-01, now}'')');
+SELECT plan('DELETE FROM volatile WHERE tstzrange($$[today,)$$) @> at');
+SELECT plan('DELETE FROM volatile WHERE at <@ tstzrange $$[today,)$$');
+SELECT plan('INSERT INTO log VALUES (1, (SELECT max(t) FROM (VALUES (time ''10:00''), (''NOW'')) AS v(t))::text)');
+SELECT plan('INSERT INTO volatile VALUES (1, ''epoch'', 1, 1), (2, ''1 Nov 2020 12:00Z'', 1, 1)');
+SELECT plan('DELETE FROM volatile WHERE at > U&''now''');
+SELECT plan('INSERT INTO volatile VALUES (1, ''infinity'', 1, length(''now''))');
 
 RESET search_path;
 SET client_min_messages = warning;
