@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/genam.h"
 #include "executor/nodeModifyTable.h"
 #include "utils/datum.h"
@@ -195,7 +196,8 @@ show_row(CqrsFoldTable *table, CqrsFold *fold, CqrsFoldRow *row)
 }
 
 /*
- * An index may refuse the row: let it do so at this event.
+ * An index may refuse the row: let it do so at this event.  What is stored out of
+ * line or compressed counts as it is in full.
  */
 static void
 write_long_row(CqrsFoldTable *table, CqrsFoldRow *row)
@@ -205,8 +207,10 @@ write_long_row(CqrsFoldTable *table, CqrsFoldRow *row)
 
 	while ((column = bms_next_member(table->watched, column)) >= 0)
 		if (!row->isnull[column - 1])
-			size += datumGetSize(row->values[column - 1], false,
-								 TupleDescAttr(table->desc, column - 1)->attlen);
+			size += TupleDescAttr(table->desc, column - 1)->attlen == -1 ?
+				toast_raw_datum_size(row->values[column - 1]) :
+				datumGetSize(row->values[column - 1], false,
+							 TupleDescAttr(table->desc, column - 1)->attlen);
 	if (size > SAFE_INDEXED_SIZE)
 		cqrs_fold_write_through(table, row);
 }

@@ -42,6 +42,15 @@ INSERT INTO rules.event
 SELECT failed, sqlstate FROM public.engine_apply(array['sql'], array['RulesLong'],
 	array[$$UPDATE indexed SET c = event.data->>'c' WHERE id = 1$$], 'rules.event', 10);
 SELECT * FROM indexed;
+-- a long value that stays where it is, and another column of the same index
+CREATE TABLE both_long (id int PRIMARY KEY, a text, b text);
+ALTER TABLE both_long ALTER a SET STORAGE EXTERNAL, ALTER b SET STORAGE EXTERNAL;
+CREATE INDEX ON both_long (a, b);
+INSERT INTO both_long SELECT 1, string_agg(md5(n::text), ''), 'x' FROM generate_series(1, 80) n;
+UPDATE rules.event SET data = jsonb_build_object('c', CASE position WHEN 2 THEN (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 10) n) ELSE 'short' || position END);
+SELECT failed, sqlstate FROM public.engine_apply(array['sql'], array['RulesLong'],
+	array[$$UPDATE both_long SET b = event.data->>'c' WHERE id = 1$$], 'rules.event', 10);
+SELECT length(a), b FROM both_long;
 -- a row that is deleted and inserted again, and one that comes and goes
 SELECT * FROM public.engine_apply(array['sql'], array['RulesLong'],
 	array[$$DELETE FROM indexed WHERE id = 1; INSERT INTO indexed VALUES (1, 'again ' || event.version);
