@@ -146,6 +146,7 @@ start_next(CqrsProjection *projection)
 
 	require_place_for_views(projection, build->role);
 	cqrs_views_check(projection, projection->live_build, row->number, build->role);
+	cqrs_tables_check_row_security(projection, projection->live_build, row->number);
 	row->state = CQRS_BUILD_FILLING;
 	row->later = cqrs_bulk_leave_out(projection, row->number);
 	cqrs_build_row_write(row);

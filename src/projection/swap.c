@@ -48,6 +48,7 @@ cqrs_build_swap(const char *name, int32 number, CqrsBuildState state, bool with_
 		cqrs_inline_lock();
 	projection = lock_both(name, number, state);
 	bring_up_to_date(projection, number, with_own, sum);
+	cqrs_tables_check_row_security(projection, projection->live_build, number);
 	cqrs_tables_carry_acls(projection, projection->live_build, number);
 	views = cqrs_views_replace(projection, projection->live_build, number, role);
 	if (projection->is_inline && projection->state == CQRS_PROJECTION_RUNNING)

@@ -58,6 +58,47 @@ SELECT reloptions FROM pg_class WHERE oid = 'evil.people'::regclass;
 SELECT cqrs_drop_projection('narrow');
 
 --
+-- Rows that a policy on the table hides stay hidden.
+--
+SET ROLE regress_cqrs_mallory;
+SELECT cqrs_create_projection('rows', 'evil', 'CREATE TABLE rows (id bigint PRIMARY KEY, tenant name); CREATE TABLE _rest (id bigint)'),
+	cqrs_on('rows', 'Rowed', 'INSERT INTO rows VALUES (event.position, event.data->>''tenant'')'),
+	cqrs_start('rows');
+SELECT cqrs_emit('rowed-1', 'Rowed', '{"tenant": "regress_cqrs_reader"}'), cqrs_emit('rowed-2', 'Rowed', '{"tenant": "other"}');
+SELECT cqrs_catch_up('rows');
+ALTER VIEW evil.rows SET (security_invoker);
+GRANT USAGE ON SCHEMA "rows$1" TO regress_cqrs_reader;
+GRANT SELECT ON evil.rows, "rows$1".rows TO regress_cqrs_reader;
+CREATE POLICY own ON "rows$1".rows USING (tenant = current_user);
+ALTER TABLE "rows$1".rows ENABLE ROW LEVEL SECURITY;
+SELECT * FROM fails($$SELECT cqrs_rebuild('rows')$$);
+SELECT cqrs_revise('rows', 'CREATE TABLE rows (id bigint PRIMARY KEY, tenant name); CREATE POLICY own ON rows USING (tenant = current_user); ALTER TABLE rows ENABLE ROW LEVEL SECURITY'),
+	cqrs_start('rows');
+SELECT cqrs_catch_up('rows');
+ALTER TABLE "rows$2".rows FORCE ROW LEVEL SECURITY;
+SELECT * FROM fails($$SELECT cqrs_rebuild('rows')$$);
+ALTER TABLE "rows$2".rows NO FORCE ROW LEVEL SECURITY;
+-- ... also when it comes while the build is under way
+ALTER TABLE "rows$2".rows DISABLE ROW LEVEL SECURITY;
+SELECT cqrs_revise('rows', 'CREATE TABLE rows (id bigint PRIMARY KEY, tenant name)'), cqrs_start('rows');
+ALTER TABLE "rows$2".rows ENABLE ROW LEVEL SECURITY;
+SELECT cqrs_catch_up('rows');
+SET ROLE regress_cqrs_reader;
+SELECT tenant FROM evil.rows;
+RESET ROLE;
+SELECT build, last_error FROM cqrs.build_progress WHERE projection = 'rows';
+SET ROLE regress_cqrs_mallory;
+ALTER TABLE "rows$3".rows ENABLE ROW LEVEL SECURITY;
+SELECT cqrs_resume('rows');
+SELECT cqrs_catch_up('rows');
+RESET ROLE;
+SELECT live_build, next_build FROM cqrs.projection_status;
+SET ROLE regress_cqrs_reader;
+SELECT tenant FROM evil.rows;
+RESET ROLE;
+SELECT cqrs_drop_projection('rows');
+
+--
 -- Comparing, explaining and rebuilding by a superuser runs the owner's code as him.
 --
 SET ROLE regress_cqrs_mallory;
