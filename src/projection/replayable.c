@@ -148,7 +148,7 @@ check_constant(CheckContext *context, Const *constant)
 	word = find_moving_word(literal_at(context->rule->text, constant->location));
 	if (word)
 		refuse(context, psprintf("the literal '%s'", word),
-			   "It would be another time in a replay.", hint_for("now"));
+			   "It may differ when the events are replayed.", hint_for("now"));
 }
 
 static bool
