@@ -59,12 +59,14 @@ enum
 /* the event table for which we have seen our incarnation's committed row */
 static Oid	settled_event_table = InvalidOid;
 
-/* the id of our incarnation, as the last append of this session saw it */
+/* our incarnation, as the last append of this session saw it */
 static int32 current_id = 0;
+static int64 current_after_position = PG_INT64_MAX;
 
 typedef struct LastRow
 {
 	int32		id;				/* 0 when there is none */
+	int64		after_position;
 	bool		is_here;
 	bool		is_committed;
 } LastRow;
@@ -136,7 +138,8 @@ cqrs_incarnation_ensure(Oid event_oid)
 		last = read_last(rel, snapshot);
 		if (last.id == 0 || !last.is_here)
 		{
-			last.id = add_incarnation(cqrs_log_last_position(event, snapshot), last.id);
+			last.after_position = cqrs_log_last_position(event, snapshot);
+			last.id = add_incarnation(last.after_position, last.id);
 			last.is_committed = false;
 		}
 		UnregisterSnapshot(snapshot);
@@ -145,6 +148,7 @@ cqrs_incarnation_ensure(Oid event_oid)
 	table_close(rel, NoLock);
 
 	current_id = last.id;
+	current_after_position = last.after_position;
 	if (last.is_committed)
 		settled_event_table = event_oid;
 }
@@ -157,6 +161,17 @@ cqrs_incarnation_current(void)
 {
 	Assert(current_id > 0);
 	return current_id;
+}
+
+/*
+ * What this database has appended lies beyond this position: up to there, the
+ * same transaction id may be that of another server's transaction.  When this
+ * session has not appended anything yet, that is beyond all positions.
+ */
+int64
+cqrs_incarnation_floor(void)
+{
+	return current_after_position;
 }
 
 /*
@@ -217,6 +232,7 @@ read_last(Relation rel, Snapshot snapshot)
 		if (id > last.id)
 			last.is_committed = false;
 		last.id = id;
+		last.after_position = get_int64(slot, COL_AFTER_POSITION);
 		last.is_here = names_this_database(slot);
 		if (!TransactionIdIsCurrentTransactionId(inserter))
 			last.is_committed = true;

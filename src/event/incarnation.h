@@ -29,6 +29,7 @@ typedef struct CqrsIncarnation
 extern bool cqrs_incarnation_read(int32 id, Snapshot snapshot, CqrsIncarnation *result);
 extern void cqrs_incarnation_ensure(Oid event_oid);
 extern int32 cqrs_incarnation_current(void);
+extern int64 cqrs_incarnation_floor(void);
 extern int32 cqrs_incarnation_here(Snapshot snapshot);
 extern bool cqrs_incarnation_is_settled(Snapshot snapshot);
 

@@ -61,11 +61,13 @@ static bool next_xid(CqrsLate *late, FullTransactionId from, FullTransactionId t
 					 FullTransactionId *xid);
 
 /*
- * Finds the events that the cursor's step has up to "last_position".
+ * Finds the events that the cursor's step has beyond "after_position" and up to
+ * "last_position": what lies outside is of other incarnations, in which the same
+ * transaction ids meant other transactions.
  */
 CqrsLate *
 cqrs_late_begin(Relation event, Relation xid_index, Snapshot snapshot,
-				const CqrsCursor *cursor, int64 last_position)
+				const CqrsCursor *cursor, int64 after_position, int64 last_position)
 {
 	CqrsLate   *late = palloc0(sizeof(CqrsLate));
 	const CqrsSnapshot *done = cursor->done.snapshot;
@@ -73,9 +75,9 @@ cqrs_late_begin(Relation event, Relation xid_index, Snapshot snapshot,
 	late->event = event;
 	late->xid_index = xid_index;
 	late->snapshot = snapshot;
-	late->after_position = cursor->position;
+	late->after_position = Max(cursor->position, after_position);
 	late->last_position = last_position;
-	if (cursor->position >= last_position)
+	if (late->after_position >= last_position)
 		return late;
 
 	for (uint32 i = 0; i < done->nxip; i++)

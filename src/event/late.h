@@ -22,7 +22,7 @@
 typedef struct CqrsLate CqrsLate;
 
 extern CqrsLate *cqrs_late_begin(Relation event, Relation xid_index, Snapshot snapshot,
-								 const CqrsCursor *cursor, int64 last_position);
+								 const CqrsCursor *cursor, int64 after_position, int64 last_position);
 extern TupleTableSlot *cqrs_late_next(CqrsLate *late, int64 *position);
 extern void cqrs_late_end(CqrsLate *late);
 

@@ -67,7 +67,8 @@ cqrs_open_appender(PG_FUNCTION_ARGS)
 }
 
 /*
- * Has it inserted a row that is not committed?  A dirty snapshot shows it.
+ * Has it inserted a row that is not committed?  A dirty snapshot shows it, and says
+ * so.  Committed ones are of another server's transaction with this id.
  */
 static bool
 has_appended(Relation event, Relation index, FullTransactionId xid)
@@ -76,13 +77,17 @@ has_appended(Relation event, Relation index, FullTransactionId xid)
 	SnapshotData dirty;
 	IndexScanDesc scan;
 	ScanKeyData key;
-	bool		found;
+	bool		found = false;
 
 	InitDirtySnapshot(dirty);
 	scan = cqrs_index_beginscan(event, index, &dirty, 1);
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_XID8EQ, FullTransactionIdGetDatum(xid));
 	index_rescan(scan, &key, 1, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	while (!found && index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		found = TransactionIdIsValid(dirty.xmin);
+		CHECK_FOR_INTERRUPTS();
+	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	return found;

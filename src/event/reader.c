@@ -393,7 +393,8 @@ begin_late(CqrsReader *reader)
 
 	reader->phase = READER_LATE;
 	reader->late = cqrs_late_begin(reader->event, reader->xid_index, reader->snapshot,
-								   cursor, Min(cursor->done.floor, last_of_step(reader)));
+								   cursor, reader->incarnation.after_position,
+								   Min(cursor->done.floor, last_of_step(reader)));
 }
 
 static void
@@ -425,7 +426,7 @@ begin_own(CqrsReader *reader)
 	if (!FullTransactionIdEquals(cursor->own_xid, xid))
 	{
 		cursor->own_xid = xid;
-		cursor->own_position = 0;
+		cursor->own_position = reader->incarnation.after_position;
 	}
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_XID8EQ, FullTransactionIdGetDatum(xid));
 	ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_INT8GT,

@@ -54,6 +54,7 @@
 #include "base/guc.h"
 #include "base/table.h"
 #include "event/after.h"
+#include "event/incarnation.h"
 #include "event/log.h"
 #include "event/pick.h"
 #include "event/reader.h"
@@ -315,7 +316,7 @@ feed_range(CqrsBuild *build, void *arg)
 }
 
 /*
- * The last own event that has been applied, or 0.
+ * The last own event that has been applied, or where the first one may be behind.
  */
 static int64
 get_progress(void)
@@ -329,7 +330,7 @@ get_progress(void)
 	while (n_progress > 0 &&
 		   !TransactionIdIsCurrentTransactionId(progress[n_progress - 1].xid))
 		n_progress--;
-	return n_progress > 0 ? progress[n_progress - 1].position : 0;
+	return n_progress > 0 ? progress[n_progress - 1].position : cqrs_incarnation_floor();
 }
 
 static void

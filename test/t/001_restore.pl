@@ -101,6 +101,51 @@ for my $db ('plain', 'plain2')
 check_rest($young, 'plain', 'plain dump');
 check_without_append($young, 'plain2', 'plain dump');
 
+# The ids of old transactions come up again in a younger cluster: they are others.
+$old->safe_psql('postgres', 'CREATE DATABASE numbers');
+$old->safe_psql('numbers', q{
+	CREATE EXTENSION cqrs;
+	CREATE EXTENSION cqrs_test;
+	SELECT cqrs_test.create_cursor('r'), cqrs_test.create_cursor('own');
+	DO $$ BEGIN FOR n IN 1..40 LOOP PERFORM cqrs_emit('order-' || n % 5, 'T'); COMMIT; END LOOP; END $$;
+	CREATE TABLE got AS SELECT position FROM cqrs_test.read('r');
+	CREATE TABLE got_own AS SELECT position FROM cqrs_test.read('own');
+	SELECT cqrs_create_projection('counts', 'public', 'CREATE TABLE counts (stream text PRIMARY KEY, n int)', mode => 'inline');
+	SELECT cqrs_on('counts', 'T', 'INSERT INTO counts VALUES (event.stream, 1) ON CONFLICT (stream) DO UPDATE SET n = counts.n + 1');
+	SELECT cqrs_start('counts');});
+$old->command_ok(['pg_dump', '-f', $dump, $old->connstr('numbers')], 'dump of old numbers');
+$young->safe_psql('postgres', 'CREATE DATABASE numbers');
+$young->command_ok(['psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $young->connstr('numbers')], 'restore of old numbers');
+my ($first, $last) = split(/\|/, $young->safe_psql('numbers', 'SELECT min(xid), max(xid) FROM cqrs.event'));
+$young->safe_psql('postgres', qq{DO \$\$ BEGIN WHILE pg_current_xact_id()::text::bigint < $first - 1 LOOP COMMIT; END LOOP; END \$\$});
+my $open = $young->background_psql('numbers');
+my ($xid, $hits) = (0, 0);
+while ($xid < $last)
+{
+	$xid = $open->query_safe('BEGIN; SELECT pg_current_xact_id()');
+	$hits++ if $xid >= $first && $xid <= $last;
+	is($young->safe_psql('numbers', q{SELECT cqrs.open_appender() IS NULL}), 't', 'who has an old number has not appended') if $hits == 1;
+	$young->safe_psql('numbers', q{
+		SELECT cqrs_emit('new-1', 'T');
+		INSERT INTO got SELECT position FROM cqrs_test.read('r');});
+	$open->query_safe('COMMIT');
+	$young->safe_psql('numbers', q{
+		INSERT INTO got SELECT position FROM cqrs_test.read('r');
+		BEGIN;
+		SELECT cqrs_emit('new-2', 'T');
+		INSERT INTO got_own SELECT position FROM cqrs_test.read('own', with_own => true);
+		COMMIT;});
+}
+$open->quit;
+cmp_ok($hits, '>', 3, 'transactions of today have had the numbers of old ones');
+$young->safe_psql('numbers', q{INSERT INTO got SELECT position FROM cqrs_test.read('r');
+	INSERT INTO got_own SELECT position FROM cqrs_test.read('own')});
+like($young->safe_psql('numbers', $exactly_once), qr/ events, 0 wrong$/, 'old numbers: each event once');
+like($young->safe_psql('numbers', $exactly_once =~ s/JOIN got /JOIN got_own /r), qr/ events, 0 wrong$/, '... with own ones, too');
+is($young->safe_psql('numbers', q{SELECT count(*) FROM counts c FULL JOIN
+		(SELECT stream, count(*) AS n FROM cqrs.event GROUP BY stream) e USING (stream) WHERE c.n IS DISTINCT FROM e.n}),
+	'0', '... and inline');
+
 # from an archive, in parallel
 $old->command_ok(['pg_dump', '-Fc', '-f', $archive, $old->connstr('source')], 'dump as archive');
 $young->safe_psql('postgres', 'CREATE DATABASE parallel');
