@@ -67,6 +67,9 @@ typedef struct CommonValues
 	TimestampTz recorded_at;
 } CommonValues;
 
+/* counts appends of this session, those that were rolled back included */
+static uint64 n_appends = 0;
+
 static int32 *check_events(const CqrsAppend *append, Jsonb *metadata);
 static Jsonb *merge_metadata(Jsonb *own, const CqrsCause *cause);
 static void check_size(const CqrsAppend *append, int i, Size metadata_size);
@@ -103,9 +106,19 @@ cqrs_append_events(const CqrsAppend *append)
 
 	/* the next append may be in the same statement, and must see this one */
 	CommandCounterIncrement();
+	n_appends++;
 	if (cause == NULL)
 		cqrs_after_events();
 	return last_version;
+}
+
+/*
+ * Changes with each append.
+ */
+uint64
+cqrs_append_count(void)
+{
+	return n_appends;
 }
 
 /*

@@ -29,5 +29,6 @@ typedef struct CqrsAppend
 } CqrsAppend;
 
 extern int64 cqrs_append_events(const CqrsAppend *append);
+extern uint64 cqrs_append_count(void);
 
 #endif							/* CQRS_APPEND_H */

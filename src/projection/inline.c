@@ -54,6 +54,7 @@
 #include "base/guc.h"
 #include "base/table.h"
 #include "event/after.h"
+#include "event/append.h"
 #include "event/incarnation.h"
 #include "event/log.h"
 #include "event/pick.h"
@@ -118,12 +119,10 @@ static Oid	projection_table = InvalidOid;
 
 static bool applying = false;
 
-/* have rules appended events while events were applied? */
-static bool again = false;
-
 pg_noreturn static void cannot_begin(const CqrsProjection *projection);
 static void after_events(void);
 static void apply_all(void);
+static void apply_range(Range *range, const char *but);
 static void apply_one(const CqrsProjection *projection, Range *range);
 static void take_turn(void *arg);
 static void feed_range(CqrsBuild *build, void *arg);
@@ -164,6 +163,8 @@ void
 cqrs_inline_begin(const CqrsProjection *projection)
 {
 	CqrsApplyResult result;
+	Range		range = {.after_position = cqrs_log_last_drawn()};
+	uint64		appends;
 
 	applying = true;
 	PG_TRY();
@@ -171,19 +172,23 @@ cqrs_inline_begin(const CqrsProjection *projection)
 		do
 		{
 			CHECK_FOR_INTERRUPTS();
+			appends = cqrs_append_count();
 			result = cqrs_projection_apply(projection->name, PG_INT64_MAX, true);
 			if (result.parked > 0 || result.status == CQRS_APPLY_NOT_RUNNING)
 				cannot_begin(projection);
-		} while (result.status == CQRS_APPLY_MORE);
+		} while (result.status == CQRS_APPLY_MORE || cqrs_append_count() != appends);
+
+		/* what its rules have appended on the way is news for the others */
+		range.last_position = cqrs_log_last_drawn();
+		if (FullTransactionIdIsValid(GetTopFullTransactionIdIfAny()))
+			apply_range(&range, projection->name);
+		apply_all();
 	}
 	PG_FINALLY();
 	{
 		applying = false;
 	}
 	PG_END_TRY();
-
-	if (FullTransactionIdIsValid(GetTopFullTransactionIdIfAny()))
-		set_progress(cqrs_log_last_drawn());
 }
 
 /*
@@ -220,7 +225,6 @@ cannot_begin(const CqrsProjection *projection)
 static void
 after_events(void)
 {
-	again = true;
 	if (applying || get_projections() == NIL)
 		return;
 
@@ -243,27 +247,39 @@ after_events(void)
 static void
 apply_all(void)
 {
-	Range		range;
+	uint64		appends;
 
 	if (!FullTransactionIdIsValid(GetTopFullTransactionIdIfAny()))
 		return;
 	do
 	{
-		MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "cqrs inline",
-													  ALLOCSET_SMALL_SIZES);
-		MemoryContext before = MemoryContextSwitchTo(scratch);
-		ListCell   *lc;
-
 		CHECK_FOR_INTERRUPTS();
-		range.after_position = get_progress();
-		range.last_position = cqrs_log_last_drawn();
-		again = false;
-		foreach(lc, get_projections())
-			apply_one(lfirst(lc), &range);
-		MemoryContextSwitchTo(before);
-		MemoryContextDelete(scratch);
-		set_progress(range.last_position);
-	} while (again);
+		appends = cqrs_append_count();
+		apply_range(&(Range) {get_progress(), cqrs_log_last_drawn()}, NULL);
+	} while (cqrs_append_count() != appends);
+}
+
+/*
+ * Lets all projections but one apply these events.
+ */
+static void
+apply_range(Range *range, const char *but)
+{
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "cqrs inline",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext before = MemoryContextSwitchTo(scratch);
+	ListCell   *lc;
+
+	foreach(lc, get_projections())
+	{
+		CqrsProjection *projection = lfirst(lc);
+
+		if (but == NULL || strcmp(projection->name, but) != 0)
+			apply_one(projection, range);
+	}
+	MemoryContextSwitchTo(before);
+	MemoryContextDelete(scratch);
+	set_progress(range->last_position);
 }
 
 static void

@@ -115,6 +115,23 @@ SELECT cqrs_emit('voice-1', 'Shout');
 SELECT cqrs_append('voice-1', '{Shout,Shout}', '{"{}","{}"}');
 SELECT type FROM bank.echo ORDER BY position;
 SELECT count(*) FROM bank.echoes;
+-- also when the events come from a command, and when it is brought up to date
+CREATE FUNCTION bank.shout(p jsonb) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM cqrs_emit('voice-1', 'Shout');
+	PERFORM cqrs_emit('voice-2', 'Shout');
+	RETURN 'done';
+END $$;
+REVOKE EXECUTE ON FUNCTION bank.shout FROM PUBLIC;
+SELECT cqrs_create_command('Shout', 'bank.shout(jsonb)');
+SELECT cqrs_send('Shout');
+SELECT count(*) FROM bank.echoes;
+SELECT cqrs_pause('echo');
+SELECT cqrs_send('Shout');
+SELECT count(*) FROM bank.echoes;
+SELECT cqrs_resume('echo');
+SELECT count(*) FROM bank.echoes;
+SELECT (SELECT array_agg(position ORDER BY position) FROM bank.echo) = (SELECT array_agg(position ORDER BY position) FROM cqrs.event WHERE type IN ('Echo', 'Shout')) AS all_of_them;
 ROLLBACK;
 
 SELECT cqrs_drop_projection('echo');
