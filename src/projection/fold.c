@@ -14,6 +14,9 @@
  *		So rows may be fetched ahead of all operations, and a statement that
  *		looks at one table makes us write the rows of that table only.
  *
+ *		A small event can make a large row, so nobody knows before what the rows
+ *		will take.  They are written before their time when it is too much.
+ *
  * Copyright (c) 2026, the cqrs developers
  *
  * IDENTIFICATION
@@ -30,6 +33,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
+#include "base/guc.h"
 #include "projection/fold_table.h"
 
 /*
@@ -38,12 +42,21 @@
  */
 #define MAX_OPS		16384
 
+/* so many rows are looked up at once, when there is little memory */
+#define MIN_OPS		64
+
 static Datum keep_value(CqrsArena *arena, Datum value, CqrsField *field);
 static bool compute_key(CqrsFold *fold, CqrsFoldEvent *event, Datum *key);
 static Datum as_stored(Datum word, int16 typlen);
 static bool convert_integer(Datum *value, Oid from, Oid to);
 static void add_op(CqrsEngine *engine, CqrsFold *fold, CqrsFoldEvent *event, CqrsFoldRow *row);
+static void show_event(CqrsFold *fold, CqrsFoldEvent *event);
 static void do_ops(CqrsEngine *engine, List *to_write);
+static void open_tables(CqrsEngine *engine, List *to_write);
+static int	apply_ops(CqrsEngine *engine, int next, int end);
+static void close_tables(CqrsEngine *engine, List *to_write);
+static void find_rows(CqrsEngine *engine, int next, int end);
+static Size rows_memory(CqrsEngine *engine);
 static void op_error_context(void *op);
 
 /*
@@ -85,9 +98,7 @@ cqrs_fold_defer(CqrsFold *fold, CqrsFoldEvent *event)
 
 	if (!fold->ready)
 		cqrs_fold_prepare(fold);
-	fold->event_slot->tts_values = event->values;
-	fold->event_slot->tts_isnull = event->isnull;
-	ResetExprContext(fold->econtext);
+	show_event(fold, event);
 
 	if (fold->gate_state && !ExecQual(fold->gate_state, fold->econtext))
 		return;
@@ -167,6 +178,15 @@ cqrs_fold_events_forget(CqrsEngine *engine)
 	cqrs_arena_reset(&engine->fold_events);
 	engine->fold_ops = NULL;
 	engine->fold_nops = engine->fold_ops_allocated = 0;
+}
+
+/*
+ * What the rows may take while operations are done.
+ */
+Size
+cqrs_fold_memory_limit(void)
+{
+	return (Size) cqrs_batch_max_bytes * 1024;
 }
 
 Size
@@ -271,6 +291,17 @@ convert_integer(Datum *value, Oid from, Oid to)
 	return true;
 }
 
+/*
+ * Makes the event that of the fold's expressions.
+ */
+static void
+show_event(CqrsFold *fold, CqrsFoldEvent *event)
+{
+	fold->event_slot->tts_values = event->values;
+	fold->event_slot->tts_isnull = event->isnull;
+	ResetExprContext(fold->econtext);
+}
+
 static void
 add_op(CqrsEngine *engine, CqrsFold *fold, CqrsFoldEvent *event, CqrsFoldRow *row)
 {
@@ -294,12 +325,40 @@ add_op(CqrsEngine *engine, CqrsFold *fold, CqrsFoldEvent *event, CqrsFoldRow *ro
 }
 
 /*
- * Does the operations that are queued, and writes the rows of some tables.
+ * Does the operations that are queued, and writes the rows of some tables.  When
+ * the rows take more memory than a batch may, all are written and forgotten in
+ * between, and looked up again for as many of the other operations as may fit.
  */
 static void
 do_ops(CqrsEngine *engine, List *to_write)
 {
-	ErrorContextCallback callback;
+	int			next = 0;
+	int			end = engine->fold_nops;
+
+	for (;;)
+	{
+		int			start = next;
+
+		open_tables(engine, to_write);
+		next = apply_ops(engine, start, end);
+		if (next == engine->fold_nops)
+			break;
+		close_tables(engine, rows_memory(engine) > cqrs_fold_memory_limit() ?
+					 engine->tables : NIL);
+		end = Min(engine->fold_nops, next + Max(MIN_OPS, 2 * (next - start)));
+		find_rows(engine, next, end);
+	}
+	engine->fold_nops = 0;
+	close_tables(engine, to_write);
+}
+
+/*
+ * Opens the tables that operations use or that are to be written, and fetches
+ * their rows.
+ */
+static void
+open_tables(CqrsEngine *engine, List *to_write)
+{
 	ListCell   *lc;
 
 	foreach(lc, engine->tables)
@@ -312,24 +371,53 @@ do_ops(CqrsEngine *engine, List *to_write)
 			cqrs_fold_fetch(table);
 		}
 	}
+}
+
+/*
+ * Does operations up to the end, but at least one of them, as long as there is
+ * memory for it.  Gives the next one.
+ */
+static int
+apply_ops(CqrsEngine *engine, int next, int end)
+{
+	Size		limit = cqrs_fold_memory_limit();
+	Size		full = Max(limit, rows_memory(engine) + limit / 4);
+	ErrorContextCallback callback;
 
 	callback.callback = op_error_context;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	for (int i = 0; i < engine->fold_nops; i++)
+	while (next < end)
 	{
-		callback.arg = &engine->fold_ops[i];
+		CqrsFoldOp *op = &engine->fold_ops[next++];
+
+		callback.arg = op;
 		CHECK_FOR_INTERRUPTS();
-		cqrs_fold_apply_op(engine->fold_ops[i].fold->table, &engine->fold_ops[i]);
+		if (op->row && op->row->unread)
+			cqrs_fold_read(op->fold->table, op->row);
+		cqrs_fold_apply_op(op->fold->table, op);
+		if (rows_memory(engine) > full)
+			break;
 	}
 	error_context_stack = callback.previous;
-	engine->fold_nops = 0;
+	return next;
+}
+
+/*
+ * Writes the rows of some tables, and forgets them.
+ */
+static void
+close_tables(CqrsEngine *engine, List *to_write)
+{
+	ListCell   *lc;
 
 	foreach(lc, engine->tables)
 	{
 		CqrsFoldTable *table = lfirst(lc);
 		bool		written = table->nrows > 0 && list_member_ptr(to_write, table);
 
+		if (written && table->open == NULL)
+			cqrs_fold_open(table);
 		if (written)
 			cqrs_fold_write(table);
 		if (table->open)
@@ -338,6 +426,40 @@ do_ops(CqrsEngine *engine, List *to_write)
 			cqrs_fold_rows_begin(table);
 		table->used = false;
 	}
+}
+
+/*
+ * Looks up the rows of operations once more.
+ */
+static void
+find_rows(CqrsEngine *engine, int next, int end)
+{
+	Datum		key[INDEX_MAX_KEYS];
+
+	for (; next < end; next++)
+	{
+		CqrsFoldOp *op = &engine->fold_ops[next];
+		CqrsFoldTable *table = op->fold->table;
+
+		table->used = true;
+		if (op->row == NULL)
+			continue;
+		show_event(op->fold, op->event);
+		if (!compute_key(op->fold, op->event, key))
+			elog(ERROR, "an event has lost its key in table \"%s\"", table->name);
+		op->row = cqrs_fold_row_get(table, key);
+	}
+}
+
+static Size
+rows_memory(CqrsEngine *engine)
+{
+	Size		result = 0;
+	ListCell   *lc;
+
+	foreach(lc, engine->tables)
+		result += cqrs_fold_table_memory(lfirst(lc));
+	return result;
 }
 
 static void

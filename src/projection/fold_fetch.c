@@ -36,6 +36,8 @@
 static int	probe(CqrsFoldTable *table, CqrsFoldRow **rows, int n, CqrsFoldRow **found);
 static bool probe_one(CqrsFoldTable *table, IndexScanDesc scan, ScanKey keys, CqrsFoldRow *row);
 static void read_rows(CqrsFoldTable *table, CqrsFoldRow **found, int n);
+static void read_row(CqrsFoldTable *table, IndexFetchTableData *fetch, CqrsFoldRow *row);
+static bool is_full(CqrsFoldTable *table);
 static int	compare_places(const void *a, const void *b);
 static void begin_keys(CqrsFoldTable *table, ScanKey keys);
 
@@ -91,7 +93,7 @@ probe(CqrsFoldTable *table, CqrsFoldRow **rows, int n, CqrsFoldRow **found)
 		CqrsFoldRow *row = rows[i];
 
 		CHECK_FOR_INTERRUPTS();
-		if (cqrs_fold_place_recall(table, row, blocks))
+		if (!is_full(table) && cqrs_fold_place_recall(table, row, blocks))
 		{
 			found[nfound++] = row;
 			row->fetched = true;
@@ -123,10 +125,12 @@ probe_one(CqrsFoldTable *table, IndexScanDesc scan, ScanKey keys, CqrsFoldRow *r
 	if (candidate == NULL)
 		return false;
 	row->tid = *candidate;
+	row->unread = true;
 	if (index_getnext_tid(scan, ForwardScanDirection) == NULL)
 		return true;
 
 	ItemPointerSetInvalid(&row->tid);
+	row->unread = false;
 	index_rescan(scan, keys, table->nkeys, NULL, 0);
 	if (!index_getnext_slot(scan, ForwardScanDirection, table->open->slot))
 		return false;
@@ -135,26 +139,54 @@ probe_one(CqrsFoldTable *table, IndexScanDesc scan, ScanKey keys, CqrsFoldRow *r
 }
 
 /*
- * Reads the rows that have not been read in passing.
+ * Reads the rows that have not been read in passing, as far as there is memory for
+ * them.
  */
 static void
 read_rows(CqrsFoldTable *table, CqrsFoldRow **found, int n)
 {
-	TupleTableSlot *slot = table->open->slot;
 	IndexFetchTableData *fetch = table_index_fetch_begin(table->open->rel);
 
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n && !is_full(table); i++)
 	{
-		ItemPointerData tid = found[i]->tid;
-		bool		again = false;
-
 		CHECK_FOR_INTERRUPTS();
-		if (!found[i]->stored &&
-			table_index_fetch_tuple(fetch, &tid, GetActiveSnapshot(), slot, &again, NULL))
-			cqrs_fold_row_load(table, found[i], slot);
+		if (found[i]->unread)
+			read_row(table, fetch, found[i]);
 	}
 	table_index_fetch_end(fetch);
-	ExecClearTuple(slot);
+	ExecClearTuple(table->open->slot);
+}
+
+/*
+ * Reads one of the others, when it is needed.  The table has been open since they
+ * were fetched.
+ */
+void
+cqrs_fold_read(CqrsFoldTable *table, CqrsFoldRow *row)
+{
+	IndexFetchTableData *fetch = table_index_fetch_begin(table->open->rel);
+
+	read_row(table, fetch, row);
+	table_index_fetch_end(fetch);
+	ExecClearTuple(table->open->slot);
+}
+
+static void
+read_row(CqrsFoldTable *table, IndexFetchTableData *fetch, CqrsFoldRow *row)
+{
+	ItemPointerData tid = row->tid;
+	bool		again = false;
+
+	row->unread = false;
+	if (table_index_fetch_tuple(fetch, &tid, GetActiveSnapshot(), table->open->slot,
+								&again, NULL))
+		cqrs_fold_row_load(table, row, table->open->slot);
+}
+
+static bool
+is_full(CqrsFoldTable *table)
+{
+	return cqrs_fold_table_memory(table) > cqrs_fold_memory_limit();
 }
 
 static int

@@ -119,6 +119,7 @@ cqrs_fold_row_load(CqrsFoldTable *table, CqrsFoldRow *row, TupleTableSlot *slot)
 	}
 	row->tid = slot->tts_tid;
 	row->stored = row->present = true;
+	row->unread = false;
 }
 
 /*

@@ -68,6 +68,7 @@ typedef struct CqrsFoldRow
 {
 	uint32		hash;
 	bool		fetched;		/* do we know what is in the table? */
+	bool		unread;			/* or only that there may be something, at "tid"? */
 	bool		stored;			/* is there a version in the table, at "tid"? */
 	bool		present;		/* does the row exist now? */
 	bool		changed;		/* is it to be written? */
@@ -212,6 +213,10 @@ extern bool cqrs_fold_place_recall(CqrsFoldTable *table, CqrsFoldRow *row, Block
 
 /* fold_fetch.c */
 extern void cqrs_fold_fetch(CqrsFoldTable *table);
+extern void cqrs_fold_read(CqrsFoldTable *table, CqrsFoldRow *row);
+
+/* fold.c */
+extern Size cqrs_fold_memory_limit(void);
 
 /* fold_write.c */
 extern void cqrs_fold_open(CqrsFoldTable *table);
