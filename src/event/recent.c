@@ -30,6 +30,7 @@
 
 #include "access/htup_details.h"
 #include "utils/datum.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 
 #include "base/compat.h"
@@ -48,8 +49,8 @@
 typedef struct Kept
 {
 	int64		position;
-	Datum		values[EVENT_NATTS];
-	bool		isnull[EVENT_NATTS];
+	Datum	   *values;			/* of all columns: somebody may have added some */
+	bool	   *isnull;
 	CqrsRecentValue fields[CQRS_RECENT_VALUES];
 } Kept;
 
@@ -65,6 +66,7 @@ typedef struct Field
 
 static bool enabled = false;
 static bool valid = false;
+static bool stale = false;		/* has the log changed as a table? */
 static bool in_use = false;
 static bool complete = false;	/* is there nothing more in the step? */
 static MemoryContext context = NULL;	/* of all that is kept */
@@ -74,6 +76,7 @@ static int64 last_position;		/* and ends here */
 static int	count = 0;
 static int	n_blocks = 0;
 static Kept **blocks = NULL;
+static Oid	kept_relation = InvalidOid;
 static TupleTableSlot *kept_slot = NULL;
 static Kept *shown = NULL;		/* what the slot shows */
 
@@ -85,8 +88,7 @@ static bool same_moment(const CqrsMoment *a, const CqrsMoment *b);
 static void copy_moment(CqrsMoment *to, const CqrsMoment *from);
 static int	first_behind(int64 position);
 static Kept *kept_at(int i);
-static void take_apart(HeapTuple tuple, TupleDesc desc, Kept *kept);
-static TupleDesc own_columns(TupleDesc desc);
+static void relation_changed(Datum arg, Oid relid);
 static TupleTableSlot *show(Kept *kept);
 static Datum readable(Datum data);
 
@@ -124,7 +126,7 @@ cqrs_recent_begin(CqrsRecentUse *use, const CqrsCursor *cursor, int64 position)
 	if (!enabled || in_use || FullTransactionIdIsValid(cursor->own_xid))
 		return;
 
-	if (valid && cursor->incarnation == step.incarnation &&
+	if (valid && !stale && cursor->incarnation == step.incarnation &&
 		same_moment(&cursor->done, &step.done) && same_moment(&cursor->target, &step.target) &&
 		position >= after_position && (position < last_position || complete))
 	{
@@ -135,8 +137,11 @@ cqrs_recent_begin(CqrsRecentUse *use, const CqrsCursor *cursor, int64 position)
 
 	forget();
 	if (context == NULL)
+	{
 		context = AllocSetContextCreate(TopMemoryContext, "cqrs recent events",
 										ALLOCSET_DEFAULT_MINSIZE, 256 * 1024, 256 * 1024);
+		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	}
 	step.incarnation = cursor->incarnation;
 	{
 		MemoryContext before = MemoryContextSwitchTo(context);
@@ -193,12 +198,13 @@ cqrs_recent_complete(const CqrsRecentUse *use, int64 *position)
 TupleTableSlot *
 cqrs_recent_add(CqrsRecentUse *use, TupleTableSlot *slot, int64 position)
 {
+	TupleDesc	desc = slot->tts_tupleDescriptor;
 	MemoryContext before;
 	Kept	   *kept;
 	HeapTuple	tuple;
 
 	Assert(use->writes);
-	if (MemoryContextMemAllocated(context, false) > MAX_BYTES)
+	if (stale || MemoryContextMemAllocated(context, false) > MAX_BYTES)
 	{
 		cqrs_recent_end(use);
 		return slot;
@@ -214,14 +220,14 @@ cqrs_recent_add(CqrsRecentUse *use, TupleTableSlot *slot, int64 position)
 	}
 	if (kept_slot == NULL)
 	{
-		MemoryContextSwitchTo(TopMemoryContext);
-		kept_slot = MakeSingleTupleTableSlot(own_columns(slot->tts_tupleDescriptor),
-											 &TTSOpsVirtual);
-		MemoryContextSwitchTo(context);
+		kept_slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(desc), &TTSOpsVirtual);
+		kept_relation = slot->tts_tableOid;
 	}
 	kept = kept_at(count);
 	tuple = ExecCopySlotHeapTuple(slot);
-	take_apart(tuple, slot->tts_tupleDescriptor, kept);
+	kept->values = palloc(desc->natts * sizeof(Datum));
+	kept->isnull = palloc(desc->natts * sizeof(bool));
+	heap_deform_tuple(tuple, desc, kept->values, kept->isnull);
 	kept->values[EVENT_DATA - 1] = readable(kept->values[EVENT_DATA - 1]);
 	kept->position = position;
 	memset(kept->fields, 0, n_fields * sizeof(CqrsRecentValue));
@@ -293,13 +299,12 @@ static void
 forget(void)
 {
 	Assert(!in_use);
-	valid = complete = false;
+	valid = complete = stale = false;
 	count = n_blocks = 0;
 	blocks = NULL;
 	shown = NULL;
 	memset(&step, 0, sizeof(step));
-	if (kept_slot)
-		ExecClearTuple(kept_slot);
+	kept_slot = NULL;
 	if (context)
 		MemoryContextReset(context);
 }
@@ -344,39 +349,13 @@ kept_at(int i)
 }
 
 /*
- * Somebody may have added columns to the log; only ours are kept.
+ * Relation cache callback: what is kept may not be a row of the log any more.
  */
 static void
-take_apart(HeapTuple tuple, TupleDesc desc, Kept *kept)
+relation_changed(Datum arg, Oid relid)
 {
-	Datum	   *values = kept->values;
-	bool	   *isnull = kept->isnull;
-
-	if (desc->natts > EVENT_NATTS)
-	{
-		values = palloc(desc->natts * sizeof(Datum));
-		isnull = palloc(desc->natts * sizeof(bool));
-	}
-	heap_deform_tuple(tuple, desc, values, isnull);
-	if (values != kept->values)
-	{
-		memcpy(kept->values, values, sizeof(kept->values));
-		memcpy(kept->isnull, isnull, sizeof(kept->isnull));
-		pfree(values);
-		pfree(isnull);
-	}
-}
-
-static TupleDesc
-own_columns(TupleDesc desc)
-{
-	TupleDesc	result = CreateTemplateTupleDesc(EVENT_NATTS);
-
-	for (int i = 1; i <= EVENT_NATTS; i++)
-		TupleDescCopyEntry(result, i, desc, i);
-	result->tdtypeid = desc->tdtypeid;
-	result->tdtypmod = desc->tdtypmod;
-	return result;
+	if (relid == InvalidOid || relid == kept_relation)
+		stale = true;
 }
 
 static TupleTableSlot *
@@ -384,7 +363,7 @@ show(Kept *kept)
 {
 	kept_slot->tts_values = kept->values;
 	kept_slot->tts_isnull = kept->isnull;
-	kept_slot->tts_nvalid = EVENT_NATTS;
+	kept_slot->tts_nvalid = kept_slot->tts_tupleDescriptor->natts;
 	kept_slot->tts_flags &= ~TTS_FLAG_EMPTY;
 	shown = kept;
 	return kept_slot;

@@ -56,15 +56,15 @@ SELECT k, n FROM "ddl$1".counts ORDER BY k;
 SELECT cqrs_drop_projection('ddl');
 DROP SCHEMA ddl;
 
--- Columns that somebody has added to the log.  Events are kept for the second reader, without them.
+-- Columns that somebody has added to the log.  Events are kept for the next reader, with all of them.
 CREATE SCHEMA wide;
 CREATE FUNCTION wide.whole(e cqrs.event) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	INSERT INTO "wide2$1".wide2 VALUES (e.version, to_jsonb(e)->'metadata');
+	INSERT INTO "wide2$1".wide2 VALUES (e.version, to_jsonb(e)->'metadata', to_jsonb(e)->>'b');
 END $$;
 SELECT cqrs_create_projection('wide1', 'wide', 'CREATE TABLE wide1 (version bigint PRIMARY KEY, metadata jsonb, command_id uuid, recorded boolean)'),
 	cqrs_on('wide1', 'Widened', 'INSERT INTO wide1 VALUES (event.version, event.metadata, event.command_id, event.recorded_at > ''2000-01-01'')'), cqrs_start('wide1'),
-	cqrs_create_projection('wide2', 'wide', 'CREATE TABLE wide2 (version bigint, metadata jsonb)'),
+	cqrs_create_projection('wide2', 'wide', 'CREATE TABLE wide2 (version bigint, metadata jsonb, b text)'),
 	cqrs_on('wide2', 'Widened', 'wide.whole(cqrs.event)'::regprocedure), cqrs_start('wide2'),
 	cqrs_create_projection('wide3', 'wide', 'CREATE TABLE wide3 (version bigint PRIMARY KEY, metadata jsonb)'),
 	cqrs_on_batch('wide3', '{Widened}', 'INSERT INTO wide3 SELECT version, metadata FROM events'), cqrs_start('wide3');
@@ -72,10 +72,10 @@ SELECT cqrs_emit('wide-1', 'Widened', metadata => '{"n": 1}');
 ALTER TABLE cqrs.event ADD a text, ADD b text DEFAULT 'of the row', ADD c text;
 SELECT count(cqrs_emit('wide-1', 'Widened', metadata => jsonb_build_object('n', n))) FROM generate_series(2, 5) n;
 SELECT cqrs_catch_up();
-SELECT version, command_id, recorded, wide1.metadata, wide2.metadata, wide3.metadata FROM wide.wide1 FULL JOIN wide.wide2 USING (version) FULL JOIN wide.wide3 USING (version) ORDER BY version;
+SELECT version, command_id, recorded, wide1.metadata, wide2.metadata, b, wide3.metadata FROM wide.wide1 FULL JOIN wide.wide2 USING (version) FULL JOIN wide.wide3 USING (version) ORDER BY version;
 ALTER TABLE cqrs.event DROP a, DROP b, DROP c;
 SELECT count(cqrs_emit('wide-1', 'Widened', metadata => jsonb_build_object('n', n))) FROM generate_series(6, 7) n;
 SELECT cqrs_catch_up();
-SELECT version, wide1.metadata, wide2.metadata, wide3.metadata FROM wide.wide1 FULL JOIN wide.wide2 USING (version) FULL JOIN wide.wide3 USING (version) WHERE version > 5 ORDER BY version;
+SELECT version, wide1.metadata, wide2.metadata, b, wide3.metadata FROM wide.wide1 FULL JOIN wide.wide2 USING (version) FULL JOIN wide.wide3 USING (version) WHERE version > 5 ORDER BY version;
 SELECT cqrs_drop_projection('wide1'), cqrs_drop_projection('wide2'), cqrs_drop_projection('wide3');
 DROP SCHEMA wide CASCADE;
