@@ -47,7 +47,6 @@
 
 static Datum keep_value(CqrsArena *arena, Datum value, CqrsField *field);
 static bool compute_key(CqrsFold *fold, CqrsFoldEvent *event, Datum *key);
-static Datum as_stored(Datum word, int16 typlen);
 static bool convert_integer(Datum *value, Oid from, Oid to);
 static void add_op(CqrsEngine *engine, CqrsFold *fold, CqrsFoldEvent *event, CqrsFoldRow *row);
 static void show_event(CqrsFold *fold, CqrsFoldEvent *event);
@@ -236,30 +235,8 @@ compute_key(CqrsFold *fold, CqrsFoldEvent *event, Datum *key)
 		if (fold->key_is_integer[i] &&
 			!convert_integer(&key[i], fold->key_types[i], table->keys[i].type))
 			return false;
-		if (table->keys[i].kind == KEY_WORD)
-			key[i] = as_stored(key[i], table->keys[i].typlen);
 	}
 	return true;
-}
-
-/*
- * The value as it is when it has been read from a table.  The bits beyond its
- * length depend on who has made it: an oid is not extended as an int4 is.
- */
-static Datum
-as_stored(Datum word, int16 typlen)
-{
-	switch (typlen)
-	{
-		case sizeof(char):
-			return CharGetDatum(DatumGetChar(word));
-		case sizeof(int16):
-			return Int16GetDatum(DatumGetInt16(word));
-		case sizeof(int32):
-			return Int32GetDatum(DatumGetInt32(word));
-		default:
-			return word;
-	}
 }
 
 /*

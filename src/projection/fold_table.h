@@ -27,7 +27,7 @@
  */
 typedef enum CqrsKeyKind
 {
-	KEY_WORD,					/* passed by value, equal when the bits are as stored */
+	KEY_WORD,					/* passed by value, equal when the bits of its length are */
 	KEY_BYTES,					/* fixed length, equal when the bytes are */
 	KEY_TEXT,					/* the same for a varlena */
 	KEY_ANY						/* by the functions of the type */

@@ -83,6 +83,7 @@ INSERT INTO rules.event
 SELECT * FROM public.engine_apply(array['sql'], array['RulesKey'],
 	array[$$UPDATE big SET n = n + 1 WHERE id = (event.data->>'k')::oid; UPDATE signed SET n = n + 1 WHERE id = (event.data->>'k')::oid::int;
 			UPDATE truth SET n = n + 1 WHERE id = (event.data ? 'k');
+			INSERT INTO big VALUES (((event.data->>'k')::bigint - 1)::oid, 1) ON CONFLICT (id) DO UPDATE SET n = big.n + 1;
 			INSERT INTO aside VALUES (event.version); SELECT count(*) FROM aside$$], 'rules.event', 10);
 SELECT id::text, n FROM big UNION ALL SELECT id::text, n FROM signed UNION ALL SELECT id::text, n FROM truth;
 
