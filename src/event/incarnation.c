@@ -33,6 +33,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
@@ -59,6 +60,9 @@ enum
 /* the event table for which we have seen our incarnation's committed row */
 static Oid	settled_event_table = InvalidOid;
 
+/* the event table of which we know that its last events are of this server */
+static Oid	known_event_table = InvalidOid;
+
 /* our incarnation, as the last append of this session saw it */
 static int32 current_id = 0;
 static int64 current_after_position = PG_INT64_MAX;
@@ -72,6 +76,7 @@ typedef struct LastRow
 } LastRow;
 
 static LastRow read_last(Relation rel, Snapshot snapshot);
+static bool is_our_history(int64 after_position, Snapshot snapshot);
 static void wait_for_restore(Relation rel, Relation event);
 static bool writes_to(Relation rel, VirtualTransactionId vxid, const LockData *locks);
 static int32 add_incarnation(int64 last_event, int32 last_id);
@@ -107,6 +112,11 @@ cqrs_incarnation_read(int32 id, Snapshot snapshot, CqrsIncarnation *result)
 			result->last_position = get_int64(slot, COL_AFTER_POSITION);
 	}
 
+	if (result->last_position != PG_INT64_MAX)
+		result->is_here = false;
+	else if (found && result->is_here)
+		result->is_here = is_our_history(result->after_position, snapshot);
+
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, AccessShareLock);
@@ -138,7 +148,7 @@ cqrs_incarnation_ensure(Oid event_oid)
 		last = read_last(rel, snapshot);
 		if (last.id == 0 || !last.is_here)
 		{
-			last.after_position = cqrs_log_last_position(event, snapshot);
+			last.after_position = cqrs_log_last_position(event, snapshot, NULL);
 			last.id = add_incarnation(last.after_position, last.id);
 			last.is_committed = false;
 		}
@@ -205,7 +215,7 @@ cqrs_incarnation_is_settled(Snapshot snapshot)
 	{
 		Relation	event = cqrs_table_open("event", AccessShareLock);
 
-		result = (cqrs_log_last_position(event, snapshot) == 0);
+		result = (cqrs_log_last_position(event, snapshot, NULL) == 0);
 		table_close(event, NoLock);
 	}
 	return result;
@@ -238,9 +248,37 @@ read_last(Relation rel, Snapshot snapshot)
 			last.is_committed = true;
 	}
 	table_endscan(scan);
-	UnregisterSnapshot(snapshot);
 	ExecDropSingleTupleTableSlot(slot);
+	if (last.is_here)
+		last.is_here = is_our_history(last.after_position, snapshot);
+	UnregisterSnapshot(snapshot);
 	return last;
+}
+
+/*
+ * A row may name this database, and yet the log come from elsewhere: this server is
+ * an older copy of the one that the log was dumped from.  Then it has events of
+ * transactions that are still to come here.
+ */
+static bool
+is_our_history(int64 after_position, Snapshot snapshot)
+{
+	Oid			event_oid = cqrs_table_oid("event");
+	Relation	event;
+	FullTransactionId xid = InvalidFullTransactionId;
+	int64		position;
+
+	if (known_event_table == event_oid)
+		return true;
+	event = table_open(event_oid, AccessShareLock);
+	position = cqrs_log_last_position(event, snapshot, &xid);
+	table_close(event, NoLock);
+	if (position <= after_position)
+		return true;
+	if (!FullTransactionIdPrecedes(xid, ReadNextFullTransactionId()))
+		return false;
+	known_event_table = event_oid;
+	return true;
 }
 
 /*

@@ -24,6 +24,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/xid8.h"
 
 #include "base/compat.h"
 #include "base/identity.h"
@@ -84,10 +85,11 @@ cqrs_log_last_drawn(void)
 }
 
 /*
- * The highest position in the log that the snapshot shows, 0 when there is none.
+ * The highest position in the log that the snapshot shows, 0 when there is none;
+ * and, unless NULL, whose event that is.
  */
 int64
-cqrs_log_last_position(Relation event, Snapshot snapshot)
+cqrs_log_last_position(Relation event, Snapshot snapshot, FullTransactionId *xid)
 {
 	Relation	index = cqrs_log_open_index(EVENT_POSITION_INDEX);
 	TupleTableSlot *slot = table_slot_create(event, NULL);
@@ -97,7 +99,11 @@ cqrs_log_last_position(Relation event, Snapshot snapshot)
 
 	index_rescan(scan, NULL, 0, NULL, 0);
 	if (index_getnext_slot(scan, BackwardScanDirection, slot))
+	{
 		result = DatumGetInt64(slot_getattr(slot, EVENT_POSITION, &isnull));
+		if (xid)
+			*xid = DatumGetFullTransactionId(slot_getattr(slot, EVENT_XID, &isnull));
+	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, AccessShareLock);

@@ -44,7 +44,7 @@ extern Relation cqrs_log_open_index(const char *name);
 extern Oid	cqrs_log_sequence(void);
 extern int64 cqrs_log_draw(Oid sequence);
 extern int64 cqrs_log_last_drawn(void);
-extern int64 cqrs_log_last_position(Relation event, Snapshot snapshot);
+extern int64 cqrs_log_last_position(Relation event, Snapshot snapshot, FullTransactionId *xid);
 extern void cqrs_log_advance(int64 position);
 
 #endif							/* CQRS_LOG_H */

@@ -8,7 +8,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $old = PostgreSQL::Test::Cluster->new('old');
-$old->init;
+$old->init(allows_streaming => 1);
 $old->append_conf('postgresql.conf', "shared_preload_libraries = 'cqrs'\nmax_prepared_transactions = 10\n");
 $old->start;
 
@@ -169,6 +169,36 @@ $old->safe_psql('back', q{SELECT cqrs_test.create_cursor('r3'); CREATE TABLE got
 is($old->safe_psql('back', q{SELECT max(id) FROM cqrs.incarnation}), '3', 'three incarnations');
 is($old->safe_psql('back', $exactly_once), '324 events, 0 wrong', 'after two moves: each event once');
 is($old->safe_psql('back', q{SELECT count(*), count(DISTINCT position) FROM got3}), '324|324', 'from the beginning, too');
+
+# into an older copy of the same server, whose rows name it and whose transaction ids are behind
+$old->safe_psql('postgres', 'CREATE DATABASE refreshed');
+$old->safe_psql('refreshed', q{CREATE EXTENSION cqrs; SELECT cqrs_emit('first-1', 'T')});
+$old->backup('early');
+my $copy = PostgreSQL::Test::Cluster->new('copy');
+$copy->init_from_backup($old, 'early');
+$copy->start;
+$old->safe_psql('postgres', q{DO $$ BEGIN FOR i IN 1..3000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$});
+$old->safe_psql('refreshed', q{
+	CREATE EXTENSION cqrs_test;
+	SELECT cqrs_test.create_cursor('r');
+	CREATE TABLE got AS SELECT position FROM cqrs_test.read('r');
+	SELECT cqrs_emit('order-' || n % 10, 'T', to_jsonb(n)) FROM generate_series(1, 50) n;
+	INSERT INTO got SELECT position FROM cqrs_test.read('r', 20);
+	SELECT cqrs_emit('order-' || n % 10, 'T', to_jsonb(n)) FROM generate_series(51, 100) n;});
+$old->command_ok(['pg_dump', '--clean', '--if-exists', '-f', $dump, $old->connstr('refreshed')], 'dump for the copy');
+$copy->safe_psql('refreshed', 'DROP EXTENSION cqrs');
+$copy->command_ok(['psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $copy->connstr('refreshed')], 'restore into the copy');
+$copy->safe_psql('refreshed', q{
+	INSERT INTO got SELECT position FROM cqrs_test.read('r', 40);
+	SELECT cqrs_emit('new-1', 'T');
+	INSERT INTO got SELECT position FROM cqrs_test.read('r', 10);});
+$copy->safe_psql('refreshed', q{
+	SELECT cqrs_emit('new-2', 'T');
+	INSERT INTO got SELECT position FROM cqrs_test.read('r');});
+is($copy->safe_psql('refreshed', $exactly_once), '103 events, 0 wrong', 'an older copy: each event once');
+is($copy->safe_psql('refreshed', q{SELECT count(*), count(DISTINCT (system_identifier, database)) FROM cqrs.incarnation}),
+	'2|1', 'an older copy: a new incarnation, though of the same name');
+$copy->stop;
 
 # only the schema: an empty log that can be written
 $old->command_ok(['pg_dump', '--schema-only', '-f', $dump, $old->connstr('source')], 'dump of the schema');
