@@ -58,12 +58,24 @@ enum
 	PLAN_PAGE
 };
 
+/*
+ * The portal of a run, as long as both are there.  Either can go first: user
+ * code may close the portal, and another may then get its name; an error ends
+ * the run without us.  So it lives in the transaction's memory, until the portal
+ * has gone and the run has ended.
+ */
+typedef struct OpenPortal
+{
+	Portal		portal;			/* NULL when it has gone */
+	MemoryContextCallback gone;
+} OpenPortal;
+
 struct CqrsQueryRun
 {
 	text	   *name;
 	int64		time;			/* spent on it so far, in microseconds */
 	MemoryContext batch;		/* of the rows */
-	char	   *portal;			/* its name; user code may have closed it */
+	OpenPortal *open;
 	int			n_wanted;		/* how many rows the next fetch asks for */
 	int			n_rows;
 	int			next_row;
@@ -88,6 +100,8 @@ static Datum get_argument(CqrsRegistered *query, text *name, Jsonb *params);
 static SPIPlanPtr get_plan(CqrsRegistered *query, int which);
 static char *plan_text(CqrsRegistered *query, int which);
 static void open_portal(CqrsQueryRun *run, CqrsRegistered *query, Datum argument);
+static OpenPortal *watch(Portal portal);
+static void portal_gone(void *open);
 static void fetch(CqrsQueryRun *run);
 static void fetch_from(CqrsQueryRun *run, Portal portal);
 static Datum execute_page(CqrsRegistered *query, Datum argument, int64 offset, int64 count,
@@ -151,10 +165,9 @@ cqrs_query_next(CqrsQueryRun *run, Datum *row)
 void
 cqrs_query_close(CqrsQueryRun *run)
 {
-	Portal		portal = GetPortalByName(run->portal);
-
-	if (PortalIsValid(portal))
-		PortalDrop(portal, false);
+	if (run->open->portal)
+		PortalDrop(run->open->portal, false);
+	pfree(run->open);
 	MemoryContextDelete(run->batch);
 	cqrs_count(CQRS_COUNT_QUERY, run->name, CQRS_COUNT_ACCEPTED, run->time);
 }
@@ -299,13 +312,27 @@ plan_text(CqrsRegistered *query, int which)
 static void
 open_portal(CqrsQueryRun *run, CqrsRegistered *query, Datum argument)
 {
-	MemoryContext before = CurrentMemoryContext;
-	Portal		portal;
-
 	SPI_connect();
-	portal = SPI_cursor_open(NULL, get_plan(query, PLAN_ROWS), &argument, NULL, true);
-	run->portal = MemoryContextStrdup(before, portal->name);
+	run->open = watch(SPI_cursor_open(NULL, get_plan(query, PLAN_ROWS), &argument, NULL, true));
 	SPI_finish();
+}
+
+static OpenPortal *
+watch(Portal portal)
+{
+	OpenPortal *open = MemoryContextAlloc(TopTransactionContext, sizeof(OpenPortal));
+
+	open->portal = portal;
+	open->gone.func = portal_gone;
+	open->gone.arg = open;
+	MemoryContextRegisterResetCallback(portal->portalContext, &open->gone);
+	return open;
+}
+
+static void
+portal_gone(void *open)
+{
+	((OpenPortal *) open)->portal = NULL;
 }
 
 /*
@@ -322,15 +349,12 @@ fetch(CqrsQueryRun *run)
 	begin_work(&work);
 	PG_TRY();
 	{
-		Portal		portal;
-
 		SPI_connect();
-		portal = SPI_cursor_find(run->portal);
-		if (portal == NULL)
+		if (run->open->portal == NULL)
 			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_CURSOR),
+					(errcode(ERRCODE_INVALID_CURSOR_STATE),
 					 errmsg("query was closed before its end")));
-		fetch_from(run, portal);
+		fetch_from(run, run->open->portal);
 		SPI_finish();
 	}
 	PG_CATCH();
@@ -348,6 +372,9 @@ fetch_from(CqrsQueryRun *run, Portal portal)
 	MemoryContext before;
 
 	SPI_cursor_fetch(portal, true, run->n_wanted);
+	if (SPI_tuptable->tupdesc->natts != 1 ||
+		TupleDescAttr(SPI_tuptable->tupdesc, 0)->atttypid != JSONBOID)
+		elog(ERROR, "unexpected result of a query");
 	run->at_end = (SPI_processed < run->n_wanted);
 
 	before = MemoryContextSwitchTo(run->batch);
@@ -357,7 +384,8 @@ fetch_from(CqrsQueryRun *run, Portal portal)
 		Datum		value = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1,
 										  &row->isnull);
 
-		Assert(!row->isnull);
+		if (row->isnull)
+			elog(ERROR, "unexpected null row of a query");
 		row->value = datumCopy(value, false, -1);
 	}
 	run->n_rows = SPI_processed;

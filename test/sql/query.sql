@@ -195,6 +195,37 @@ DELETE FROM item WHERE id = 0;
 ROLLBACK;
 SELECT count(*) FROM item;
 
+-- the portal belongs to the query: who closes it ends the query, and what takes its name is not read
+BEGIN;
+DECLARE c CURSOR FOR SELECT cqrs_query('AllItems')->>'id' AS id;
+FETCH 1 FROM c;
+SELECT name AS portal FROM pg_cursors WHERE name <> 'c' \gset
+CLOSE :"portal";
+SAVEPOINT a;
+FETCH 1 FROM c;
+ROLLBACK TO a;
+CLOSE c;
+DECLARE c CURSOR FOR SELECT cqrs_query('AllItems')->>'id' AS id;
+FETCH 1 FROM c;
+SELECT name AS portal FROM pg_cursors WHERE name <> 'c' \gset
+CLOSE :"portal";
+DECLARE :"portal" CURSOR FOR SELECT 4702111234474983745::int8;
+SAVEPOINT a;
+FETCH 1 FROM c;
+ROLLBACK TO a;
+CLOSE c;
+FETCH 1 FROM :"portal";
+CLOSE :"portal";
+DECLARE c CURSOR FOR SELECT cqrs_query('AllItems')->>'id' AS id;
+FETCH 1 FROM c;
+SELECT name AS portal FROM pg_cursors WHERE name <> 'c' \gset
+CLOSE :"portal";
+DECLARE :"portal" CURSOR FOR SELECT NULL::jsonb;
+SAVEPOINT a;
+FETCH 1 FROM c;
+ROLLBACK TO a;
+COMMIT;
+
 -- rights: EXECUTE on the handler, at each call
 CREATE ROLE regress_cqrs_reader;
 GRANT USAGE ON SCHEMA shop TO regress_cqrs_reader;
