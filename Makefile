@@ -11,6 +11,7 @@ OBJS = \
 	src/base/handler.o \
 	src/base/identity.o \
 	src/base/names.o \
+	src/base/open_cursors.o \
 	src/base/plan_texts.o \
 	src/base/plans.o \
 	src/base/registry.o \

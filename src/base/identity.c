@@ -4,8 +4,9 @@
  *		Running as somebody else, and coming back.
  *
  * NOTES
- *		An ERROR in between needs no clean-up here: the end of the transaction
- *		or subtransaction sets the user back.
+ *		An ERROR in between needs no clean-up by callers: the end of the
+ *		transaction or subtransaction sets the user back, and takes the fences
+ *		down that were put up in it.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -16,13 +17,36 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 
 #include "base/compat.h"
 #include "base/identity.h"
+#include "base/open_cursors.h"
 #include "base/table.h"
+
+/*
+ * A fence that is up, for what is asked about it.
+ */
+typedef struct Fence
+{
+	Oid			role;
+	SubTransactionId subid;		/* in which it was put up */
+	CqrsOpenCursors cursors;
+} Fence;
+
+/* outermost first */
+static Fence *fences = NULL;
+static int	n_fences = 0;
+static int	max_fences = 0;
+
+static void push_fence(Oid role);
+static void xact_ended(XactEvent event, void *arg);
+static void subxact_ended(SubXactEvent event, SubTransactionId subid,
+						  SubTransactionId parent, void *arg);
 
 /*
  * Until cqrs_come_back(), code runs with the rights of the role, and cannot
@@ -62,7 +86,9 @@ cqrs_come_back(const CqrsIdentity *before)
  * - it is a security-restricted operation: nothing can be left behind to run
  *   later as somebody else;
  * - names are looked up in the schema first, if given, then in pg_catalog;
- * - settings that the code changes go back to what they were.
+ * - settings that the code changes go back to what they were;
+ * - it leaves open cursors of others alone, or it is an error, and its own do not
+ *   stay open.
  */
 void
 cqrs_fence_begin(Oid role, const char *schema, CqrsIdentity *before)
@@ -77,6 +103,8 @@ cqrs_fence_begin(Oid role, const char *schema, CqrsIdentity *before)
 	before->guc_level = NewGUCNestLevel();
 	cqrs_set_local("search_path", search_path);
 	pfree(search_path);
+	before->depth = n_fences;
+	push_fence(role);
 }
 
 /*
@@ -85,6 +113,10 @@ cqrs_fence_begin(Oid role, const char *schema, CqrsIdentity *before)
 void
 cqrs_fence_end(const CqrsIdentity *before)
 {
+	Fence		fence = fences[before->depth];
+
+	cqrs_open_cursors_release(&fence.cursors, fence.role);
+	n_fences = before->depth;
 	AtEOXact_GUC(false, before->guc_level);
 	SetUserIdAndSecContext(before->user, before->security_context);
 }
@@ -101,4 +133,48 @@ cqrs_set_local(const char *name, const char *value)
 	if (now == NULL || strcmp(now, value) != 0)
 		(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
 								 GUC_ACTION_SAVE, true, 0, false);
+}
+
+static void
+push_fence(Oid role)
+{
+	if (max_fences == 0)
+	{
+		fences = MemoryContextAlloc(TopMemoryContext, 8 * sizeof(Fence));
+		max_fences = 8;
+		RegisterXactCallback(xact_ended, NULL);
+		RegisterSubXactCallback(subxact_ended, NULL);
+	}
+	if (n_fences == max_fences)
+	{
+		fences = repalloc(fences, 2 * max_fences * sizeof(Fence));
+		max_fences *= 2;
+	}
+	fences[n_fences].role = role;
+	fences[n_fences].subid = GetCurrentSubTransactionId();
+	cqrs_open_cursors_guard(&fences[n_fences].cursors, n_fences + 1);
+	n_fences++;
+}
+
+static void
+xact_ended(XactEvent event, void *arg)
+{
+	n_fences = 0;
+	cqrs_open_cursors_abandon(0);
+}
+
+/*
+ * A subtransaction has a higher id than those that it is in.
+ */
+static void
+subxact_ended(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg)
+{
+	int			before = n_fences;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	while (n_fences > 0 && fences[n_fences - 1].subid >= subid)
+		n_fences--;
+	if (n_fences < before)
+		cqrs_open_cursors_abandon(n_fences);
 }

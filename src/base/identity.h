@@ -21,6 +21,7 @@ typedef struct CqrsIdentity
 	Oid			user;
 	int			security_context;
 	int			guc_level;		/* of cqrs_fence_begin() */
+	int			depth;			/* likewise */
 } CqrsIdentity;
 
 extern void cqrs_become(Oid role, CqrsIdentity *before);
