@@ -33,7 +33,9 @@
  */
 typedef struct Fence
 {
+	uint64		serial;			/* of all that were put up in this session */
 	Oid			role;
+	bool		detached;
 	SubTransactionId subid;		/* in which it was put up */
 	CqrsOpenCursors cursors;
 } Fence;
@@ -42,6 +44,7 @@ typedef struct Fence
 static Fence *fences = NULL;
 static int	n_fences = 0;
 static int	max_fences = 0;
+static uint64 last_serial = 0;
 
 static void push_fence(Oid role);
 static void xact_ended(XactEvent event, void *arg);
@@ -122,6 +125,47 @@ cqrs_fence_end(const CqrsIdentity *before)
 }
 
 /*
+ * What happens inside the innermost fence is not caused by the command that is
+ * running, and is not to know of it.
+ */
+void
+cqrs_fence_detach(void)
+{
+	fences[n_fences - 1].detached = true;
+}
+
+/*
+ * The innermost fence; 0 outside of all.
+ */
+uint64
+cqrs_fence_current(void)
+{
+	return n_fences > 0 ? fences[n_fences - 1].serial : 0;
+}
+
+/*
+ * The innermost fence that was detached; 0 outside of all such.
+ */
+uint64
+cqrs_fence_detached(void)
+{
+	for (int i = n_fences - 1; i >= 0; i--)
+		if (fences[i].detached)
+			return fences[i].serial;
+	return 0;
+}
+
+/*
+ * In whose name is done what is done now?  That of who is connected, unless we run
+ * code that somebody else answers for.
+ */
+Oid
+cqrs_acting_role(void)
+{
+	return n_fences > 0 ? fences[n_fences - 1].role : GetSessionUserId();
+}
+
+/*
  * Sets what is ours to set, whatever the role may, until the fence ends.  Saves
  * the trouble when it is so already.
  */
@@ -150,7 +194,9 @@ push_fence(Oid role)
 		fences = repalloc(fences, 2 * max_fences * sizeof(Fence));
 		max_fences *= 2;
 	}
+	fences[n_fences].serial = ++last_serial;
 	fences[n_fences].role = role;
+	fences[n_fences].detached = false;
 	fences[n_fences].subid = GetCurrentSubTransactionId();
 	cqrs_open_cursors_guard(&fences[n_fences].cursors, n_fences + 1);
 	n_fences++;

@@ -29,6 +29,10 @@ extern void cqrs_become_owner(CqrsIdentity *before);
 extern void cqrs_come_back(const CqrsIdentity *before);
 extern void cqrs_fence_begin(Oid role, const char *schema, CqrsIdentity *before);
 extern void cqrs_fence_end(const CqrsIdentity *before);
+extern void cqrs_fence_detach(void);
+extern uint64 cqrs_fence_current(void);
+extern uint64 cqrs_fence_detached(void);
+extern Oid	cqrs_acting_role(void);
 extern void cqrs_set_local(const char *name, const char *value);
 
 #endif							/* CQRS_IDENTITY_H */

@@ -17,6 +17,7 @@
 #include "utils/fmgrprotos.h"
 
 #include "base/compat.h"
+#include "base/identity.h"
 #include "command/frame.h"
 
 /* how deep commands may send commands; more is an endless recursion */
@@ -29,10 +30,16 @@ PG_FUNCTION_INFO_V1(cqrs_actor);
 
 static CqrsFrame *current = NULL;
 
-CqrsFrame *
-cqrs_frame_current(void)
+static CqrsFrame *visible(void);
+
+/*
+ * The command that is running, for who asks now; NULL when none is, or when it is
+ * not his business.
+ */
+static CqrsFrame *
+visible(void)
 {
-	return current;
+	return current && current->cause.fence == cqrs_fence_detached() ? current : NULL;
 }
 
 /*
@@ -43,6 +50,8 @@ void
 cqrs_frame_init(CqrsFrame *frame, const pg_uuid_t *correlation_id,
 				const pg_uuid_t *causation_id, Jsonb *metadata)
 {
+	CqrsFrame  *cause = visible();
+
 	frame->outer = current;
 	frame->depth = current ? current->depth + 1 : 1;
 	if (frame->depth > MAX_DEPTH)
@@ -54,20 +63,21 @@ cqrs_frame_init(CqrsFrame *frame, const pg_uuid_t *correlation_id,
 				 errhint("Look for a handler that sends, through others, its own command.")));
 	check_stack_depth();
 
-	frame->has_causation = (causation_id || current);
+	frame->has_causation = (causation_id || cause);
 	if (causation_id)
 		frame->causation_id = *causation_id;
-	else if (current)
-		frame->causation_id = current->cause.command_id;
+	else if (cause)
+		frame->causation_id = cause->cause.command_id;
 
 	frame->correlation_id = correlation_id ? *correlation_id
-		: current ? current->correlation_id : frame->cause.command_id;
+		: cause ? cause->correlation_id : frame->cause.command_id;
 
+	frame->cause.fence = cqrs_fence_detached();
 	frame->cause.metadata = metadata;
-	if (current && current->cause.metadata)
-		frame->cause.metadata = metadata == NULL ? current->cause.metadata
+	if (cause && cause->cause.metadata)
+		frame->cause.metadata = metadata == NULL ? cause->cause.metadata
 			: DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
-												 JsonbPGetDatum(current->cause.metadata),
+												 JsonbPGetDatum(cause->cause.metadata),
 												 JsonbPGetDatum(metadata)));
 }
 
@@ -98,24 +108,26 @@ cqrs_frame_pop(CqrsFrame *frame)
 Datum
 cqrs_command_id(PG_FUNCTION_ARGS)
 {
+	CqrsFrame  *frame = visible();
 	pg_uuid_t  *id;
 
-	if (current == NULL)
+	if (frame == NULL)
 		PG_RETURN_NULL();
 	id = palloc(sizeof(pg_uuid_t));
-	*id = current->cause.command_id;
+	*id = frame->cause.command_id;
 	PG_RETURN_UUID_P(id);
 }
 
 Datum
 cqrs_correlation_id(PG_FUNCTION_ARGS)
 {
+	CqrsFrame  *frame = visible();
 	pg_uuid_t  *id;
 
-	if (current == NULL)
+	if (frame == NULL)
 		PG_RETURN_NULL();
 	id = palloc(sizeof(pg_uuid_t));
-	*id = current->correlation_id;
+	*id = frame->correlation_id;
 	PG_RETURN_UUID_P(id);
 }
 
@@ -138,9 +150,10 @@ cqrs_payload(PG_FUNCTION_ARGS)
 /*
  * Who is connected: the role that logged in, or that a superuser has changed to
  * by SET SESSION AUTHORIZATION.  Neither SET ROLE nor SECURITY DEFINER changes it.
+ * For code that we run fenced in it is the role that answers for the code.
  */
 Datum
 cqrs_actor(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(GetUserNameFromId(GetSessionUserId(), false)));
+	PG_RETURN_TEXT_P(cstring_to_text(GetUserNameFromId(cqrs_acting_role(), false)));
 }

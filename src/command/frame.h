@@ -32,7 +32,6 @@ typedef struct CqrsFrame
 	const CqrsCause *cause_before;
 } CqrsFrame;
 
-extern CqrsFrame *cqrs_frame_current(void);
 extern void cqrs_frame_init(CqrsFrame *frame, const pg_uuid_t *correlation_id,
 							const pg_uuid_t *causation_id, Jsonb *metadata);
 extern void cqrs_frame_push(CqrsFrame *frame);

@@ -33,7 +33,6 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -41,6 +40,7 @@
 
 #include "base/compat.h"
 #include "base/errcodes.h"
+#include "base/identity.h"
 #include "base/uuid.h"
 #include "command/frame.h"
 #include "command/registry.h"
@@ -84,7 +84,7 @@ cqrs_command_send(const CqrsCommand *command, bool may_reject,
 	*command_id = frame.cause.command_id;
 
 	row.command_id = &frame.cause.command_id;
-	row.actor = cstring_to_text(GetUserNameFromId(GetSessionUserId(), false));
+	row.actor = cstring_to_text(GetUserNameFromId(cqrs_acting_role(), false));
 	row.command = command->name;
 	row.correlation_id = &frame.correlation_id;
 	row.causation_id = frame.has_causation ? &frame.causation_id : NULL;

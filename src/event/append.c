@@ -107,7 +107,7 @@ cqrs_append_events(const CqrsAppend *append)
 	/* the next append may be in the same statement, and must see this one */
 	CommandCounterIncrement();
 	n_appends++;
-	if (cause == NULL)
+	if (!cqrs_cause_is_set())
 		cqrs_after_events();
 	return last_version;
 }

@@ -12,14 +12,30 @@
  */
 #include "postgres.h"
 
+#include "base/identity.h"
 #include "event/cause.h"
 
 static const CqrsCause *current_cause = NULL;
 
+/*
+ * NULL also for code that only happens to run in the course of a command: that of a
+ * payload's type.
+ */
 const CqrsCause *
 cqrs_cause_get(void)
 {
+	if (current_cause && current_cause->fence != cqrs_fence_detached())
+		return NULL;
 	return current_cause;
+}
+
+/*
+ * Does a command run, whose end is to be waited for?
+ */
+bool
+cqrs_cause_is_set(void)
+{
+	return current_cause != NULL;
 }
 
 /*

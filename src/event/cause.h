@@ -23,9 +23,11 @@ typedef struct CqrsCause
 {
 	pg_uuid_t	command_id;
 	Jsonb	   *metadata;		/* goes into every event, under the event's own; may be NULL */
+	uint64		fence;			/* the detached fence that the command runs in, or 0 */
 } CqrsCause;
 
 extern const CqrsCause *cqrs_cause_get(void);
+extern bool cqrs_cause_is_set(void);
 extern const CqrsCause *cqrs_cause_set(const CqrsCause *cause);
 
 #endif							/* CQRS_CAUSE_H */

@@ -8,7 +8,7 @@
  *		events have them checked.  The constraint of a domain can call any
  *		function; run as the one who appends, it would have his rights, a
  *		superuser's even.  So it runs as the role that has registered the type,
- *		fenced in.
+ *		fenced in.  What it does is not caused by the command that is running.
  *
  *		Constraints are mostly comparisons, and need no fence: what consists of
  *		PostgreSQL's own immutable functions and types can do no harm, whoever
@@ -68,6 +68,7 @@ cqrs_foreign_planning_begin(CqrsForeignCode *foreign)
 		return false;
 	cqrs_fence_begin(OidIsValid(foreign->owner) ? foreign->owner : ROLE_PG_CHECKPOINT,
 					 NULL, &foreign->before);
+	cqrs_fence_detach();
 	return true;
 }
 
@@ -81,6 +82,7 @@ cqrs_foreign_begin(CqrsForeignCode *foreign)
 						foreign->what, foreign->name),
 				 errdetail("Its payload has constraints with functions, which run as that role.")));
 	cqrs_fence_begin(foreign->owner, NULL, &foreign->before);
+	cqrs_fence_detach();
 }
 
 void

@@ -25,6 +25,60 @@ SELECT position > 0 AS position, xid = pg_current_xact_id_if_assigned() IS NOT T
 SELECT actor = session_user AS actor FROM cqrs.ledger WHERE command = 'Echo';
 
 --
+-- Code that runs for us says nothing in our name: fenced in, its role is the actor, in the ledger, too.  A rule is caused
+-- by the command that has led to the event; the constraint of a payload is not, and learns nothing of the command.
+--
+CREATE FUNCTION evil.tell(p jsonb) RETURNS text LANGUAGE sql AS $$ SELECT cqrs_actor() || COALESCE(' with ' || cqrs_payload()::text, '') $$;
+CREATE FUNCTION evil.forge(place text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	IF place = '' THEN
+		RETURN true;
+	ELSIF place = 'raise' THEN
+		RAISE 'an error of %', cqrs_actor();
+	END IF;
+	PERFORM cqrs_emit('fenced-1', 'Fenced', jsonb_build_object('place', place, 'actor', cqrs_actor(), 'command', cqrs_command_id(), 'correlation', cqrs_correlation_id(),
+		'payload', cqrs_payload(), 'inner', cqrs_send('Tell', '{"own": 1}', CASE place WHEN 'rule' THEN '55555555-5555-5555-5555-555555555555' ELSE '66666666-6666-6666-6666-666666666666' END::uuid)));
+	RETURN true;
+END $$;
+CREATE DOMAIN evil.forged AS text CHECK (evil.forge(VALUE));
+CREATE TYPE evil.forged_payload AS (place evil.forged);
+CREATE FUNCTION evil.on_rule(e cqrs.event) RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM evil.forge('rule'); END $$;
+-- a fence in a fence: the rule sends a command, in whose course a constraint asks for the payload
+CREATE FUNCTION evil.emit_inner(p jsonb) RETURNS text LANGUAGE sql AS $$ SELECT cqrs_emit('fenced-2', 'InnerAsked', '{"place": "x"}')::text $$;
+CREATE FUNCTION theirs.ask(place text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE NOTICE ''asked by %: %'', cqrs_actor(), cqrs_payload(); RETURN true; END';
+CREATE DOMAIN theirs.asking AS text CHECK (theirs.ask(VALUE));
+CREATE TYPE theirs.asked AS (place theirs.asking);
+CREATE FUNCTION evil.on_asked(e cqrs.event) RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM cqrs_send('EmitInner', '{"secret": "of mallory"}'); END $$;
+CREATE FUNCTION theirs.work(p jsonb) RETURNS text LANGUAGE sql AS $$ SELECT cqrs_emit('work-1', p->>'type', jsonb_build_object('place', p->>'place'))::text $$;
+ALTER FUNCTION evil.tell OWNER TO regress_cqrs_mallory; ALTER FUNCTION evil.forge OWNER TO regress_cqrs_mallory; ALTER FUNCTION evil.on_rule OWNER TO regress_cqrs_mallory;
+ALTER FUNCTION evil.emit_inner OWNER TO regress_cqrs_mallory; ALTER FUNCTION evil.on_asked OWNER TO regress_cqrs_mallory; ALTER TYPE evil.forged_payload OWNER TO regress_cqrs_mallory;
+ALTER FUNCTION theirs.ask OWNER TO regress_cqrs_victim; ALTER FUNCTION theirs.work OWNER TO regress_cqrs_victim; ALTER TYPE theirs.asked OWNER TO regress_cqrs_victim;
+SET ROLE regress_cqrs_mallory;
+SELECT cqrs_create_command('Tell', 'evil.tell(jsonb)'), cqrs_create_command('EmitInner', 'evil.emit_inner(jsonb)'), cqrs_create_event_type('PayloadForged', 'evil.forged_payload'),
+	cqrs_create_projection('forger', 'evil', '', mode => 'inline'), cqrs_on('forger', 'RuleForged', 'evil.on_rule(cqrs.event)'::regprocedure),
+	cqrs_on('forger', 'RuleAsked', 'evil.on_asked(cqrs.event)'::regprocedure), cqrs_start('forger');
+SET ROLE regress_cqrs_victim;
+SELECT cqrs_create_command('Work', 'theirs.work(jsonb)'), cqrs_create_event_type('InnerAsked', 'theirs.asked');
+RESET ROLE;
+SELECT cqrs_send('Work', '{"type": "RuleForged", "place": "", "secret": 1}', '77777777-7777-7777-7777-777777777777', metadata => '{"of": "the victim"}') IS NOT NULL AS worked;
+SELECT cqrs_send('Work', '{"type": "PayloadForged", "place": "payload", "secret": 1}', '88888888-8888-8888-8888-888888888888', metadata => '{"of": "the victim"}') IS NOT NULL AS worked;
+SELECT data->>'place' AS place, data->>'actor' AS actor, left(data->>'command', 4) AS command, left(data->>'correlation', 4) AS correlation, data->>'payload' AS payload, data->>'inner' AS inner,
+	left(command_id::text, 4) AS caused_by, metadata FROM cqrs.event WHERE stream = 'fenced-1' ORDER BY position;
+SELECT actor, command, left(causation_id::text, 4) AS causation, left(correlation_id::text, 4) AS correlation FROM cqrs.ledger WHERE command_id::text ~ '^(5|6)' ORDER BY command_id;
+SELECT cqrs_send('Tell', '{"a": 1}', '55555555-5555-5555-5555-555555555555') AS not_burnt;
+SELECT cqrs_actor() = session_user AS still_me;
+-- ... also when there was an error inside
+BEGIN;
+SELECT * FROM fails($$SELECT cqrs_emit('work-1', 'PayloadForged', '{"place": "raise"}')$$);
+SELECT cqrs_actor() = session_user AS still_me;
+ROLLBACK;
+SET ROLE regress_cqrs_mallory;
+SELECT cqrs_drop_projection('forger'), cqrs_drop_command('Tell'), cqrs_drop_command('EmitInner');
+RESET ROLE;
+SELECT cqrs_drop_command('Work');
+DELETE FROM cqrs.event_type WHERE name IN ('PayloadForged', 'InnerAsked');
+
+--
 -- Ids of commands are those of a login.  A handler of somebody else's that is
 -- sent with an id of ours is another command.
 --
