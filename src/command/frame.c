@@ -90,6 +90,7 @@ cqrs_frame_push(CqrsFrame *frame)
 {
 	Assert(frame->outer == current);
 	frame->is_restricted = InSecurityRestrictedOperation();
+	frame->fence = cqrs_fence_current();
 	current = frame;
 	frame->cause_before = cqrs_cause_set(&frame->cause);
 }
@@ -142,7 +143,8 @@ Datum
 cqrs_payload(PG_FUNCTION_ARGS)
 {
 	if (current == NULL || current->payload == NULL ||
-		InSecurityRestrictedOperation() != current->is_restricted)
+		InSecurityRestrictedOperation() != current->is_restricted ||
+		cqrs_fence_current() != current->fence)
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(current->payload);
 }

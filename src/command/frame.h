@@ -25,7 +25,8 @@ typedef struct CqrsFrame
 	int			depth;			/* 1 for the outermost */
 	CqrsCause	cause;			/* id and merged metadata, for the events */
 	Jsonb	   *payload;		/* NULL but while the handler runs */
-	bool		is_restricted;	/* was the command sent by fenced in code? */
+	bool		is_restricted;	/* was the command sent by restricted code? */
+	uint64		fence;			/* the innermost, where the command was sent; or 0 */
 	pg_uuid_t	correlation_id;
 	pg_uuid_t	causation_id;
 	bool		has_causation;

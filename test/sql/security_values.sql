@@ -62,6 +62,7 @@ SELECT cqrs_create_command('Work', 'theirs.work(jsonb)'), cqrs_create_event_type
 RESET ROLE;
 SELECT cqrs_send('Work', '{"type": "RuleForged", "place": "", "secret": 1}', '77777777-7777-7777-7777-777777777777', metadata => '{"of": "the victim"}') IS NOT NULL AS worked;
 SELECT cqrs_send('Work', '{"type": "PayloadForged", "place": "payload", "secret": 1}', '88888888-8888-8888-8888-888888888888', metadata => '{"of": "the victim"}') IS NOT NULL AS worked;
+SELECT cqrs_send('Work', '{"type": "RuleAsked", "place": "", "secret": 1}') IS NOT NULL AS worked;
 SELECT data->>'place' AS place, data->>'actor' AS actor, left(data->>'command', 4) AS command, left(data->>'correlation', 4) AS correlation, data->>'payload' AS payload, data->>'inner' AS inner,
 	left(command_id::text, 4) AS caused_by, metadata FROM cqrs.event WHERE stream = 'fenced-1' ORDER BY position;
 SELECT actor, command, left(causation_id::text, 4) AS causation, left(correlation_id::text, 4) AS correlation FROM cqrs.ledger WHERE command_id::text ~ '^(5|6)' ORDER BY command_id;
