@@ -32,9 +32,13 @@
 
 #include "access/xact.h"
 #include "commands/trigger.h"
+#include "utils/guc.h"
 #include "utils/snapmgr.h"
 
 #include "projection/run_as.h"
+
+/* which kinds of relations cannot be used at all */
+#define RELATION_KINDS "restrict_nonsystem_relation_kind"
 
 /* settings that say what a statement means, and what they are for rules */
 static const char *const settings[][2] = {
@@ -46,9 +50,11 @@ static const char *const settings[][2] = {
 	{"bytea_output", "hex"},
 	{"default_text_search_config", "pg_catalog.simple"},
 	{"extra_float_digits", "1"},
+	{"gin_fuzzy_search_limit", "0"},
 	{"lc_monetary", "C"},
 	{"lc_numeric", "C"},
 	{"lc_time", "C"},
+	{"quote_all_identifiers", "off"},
 	{"row_security", "on"},
 	{"standard_conforming_strings", "on"},
 	{"timezone_abbreviations", "Default"},
@@ -68,6 +74,9 @@ cqrs_run_as_begin(Oid role, const char *schema, CqrsRunAs *before)
 	cqrs_fence_begin(role, schema, before);
 	for (int i = 0; i < lengthof(settings); i++)
 		cqrs_set_local(settings[i][0], settings[i][1]);
+	/* older minor releases do not have it */
+	if (GetConfigOption(RELATION_KINDS, true, false))
+		cqrs_set_local(RELATION_KINDS, "");
 	if (SessionReplicationRole != SESSION_REPLICATION_ROLE_ORIGIN)
 		cqrs_set_local("session_replication_role", "origin");
 

@@ -197,9 +197,13 @@ SELECT cqrs_drop_projection('replica');
 --
 -- Rules mean the same whatever the session is set to, and how it spells strings.
 --
-SELECT cqrs_create_projection('spelled', 'theirs', 'CREATE TABLE spelled (id bigint PRIMARY KEY, s text, a text[], m text, n text, x text)'),
+CREATE VIEW theirs.one AS SELECT 1 AS one;
+GRANT SELECT ON theirs.one TO PUBLIC;
+SELECT cqrs_create_projection('spelled', 'theirs', 'CREATE TABLE spelled (id bigint PRIMARY KEY, s text, a text[], m text, n text, x text, q text)'),
 	cqrs_on('spelled', 'Spelled', $$INSERT INTO spelled VALUES (event.position, 'a\nb', '{NULL,x}', (event.data->>'n')::numeric::money::text,
-		to_char((event.data->>'n')::numeric, '9G999D99'), to_tsvector(event.data->>'text')::text || to_char(event.recorded_at - event.recorded_at + timestamptz '2000-01-01 12:00+00', 'TMDay') || 'x')$$);
+		to_char((event.data->>'n')::numeric, '9G999D99'), to_tsvector(event.data->>'text')::text || to_char(event.recorded_at - event.recorded_at + timestamptz '2000-01-01 12:00+00', 'TMDay') || 'x', quote_ident('q') || (SELECT one FROM theirs.one))$$);
+SET quote_all_identifiers = on;
+SELECT count(set_config(name, 'view', false)) < 2 AS set FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind';
 SET standard_conforming_strings = off;
 SET escape_string_warning = off;
 SET array_nulls = off;
@@ -208,10 +212,12 @@ SET backslash_quote = on;
 SELECT cqrs_start('spelled');
 SELECT cqrs_emit('spelled-1', 'Spelled', '{"n": 1234.5, "text": "the dogs running"}');
 SELECT cqrs_catch_up('spelled');
+RESET quote_all_identifiers;
+SELECT count(set_config(name, '', false)) < 2 AS set FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind';
 RESET standard_conforming_strings; RESET escape_string_warning; RESET array_nulls; RESET default_text_search_config; RESET backslash_quote;
 SELECT cqrs_emit('spelled-1', 'Spelled', '{"n": 1234.5, "text": "the dogs running"}');
 SELECT cqrs_catch_up('spelled');
-SELECT s, a, m, n, left(x, 30) AS x FROM theirs.spelled;
+SELECT s, a, m, n, left(x, 30) AS x, q FROM theirs.spelled;
 SELECT cqrs_drop_projection('spelled');
 
 --
