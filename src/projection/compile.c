@@ -47,6 +47,7 @@ static bool is_primary_key(CqrsFoldTable *table, OnConflictExpr *conflict);
 static const char *compile_set(CqrsFold *fold, List *targets);
 static Expr *missing_column(Form_pg_attribute att);
 static void plan_expressions(CqrsFold *fold);
+static bool note_types(Node *node, void *engine);
 static bool find_unfit_node(Node *node, void *reason);
 static Node *turn_node(Node *node, void *excluded);
 static const char *give_advice(CqrsFold *fold);
@@ -304,6 +305,20 @@ plan_expressions(CqrsFold *fold)
 		fold->keys[i] = list_nth(all, 4 + i);
 
 	engine->items = list_concat(engine->items, items);
+	(void) note_types((Node *) all, engine);
+}
+
+/*
+ * Tells the engine of the types that the expression makes values of.
+ */
+static bool
+note_types(Node *node, void *engine)
+{
+	if (node == NULL)
+		return false;
+	if (!IsA(node, List) && !IsA(node, TargetEntry) && !IsA(node, CaseWhen))
+		cqrs_engine_uses_type(engine, exprType(node));
+	return expression_tree_walker(node, note_types, engine);
 }
 
 /*

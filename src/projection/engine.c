@@ -22,8 +22,11 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
+#include "catalog/pg_type.h"
 #include "nodes/plannodes.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
@@ -216,6 +219,24 @@ cqrs_engine_memory(CqrsEngine *engine)
 	return result;
 }
 
+/*
+ * Values of the type are made by what has been compiled.  Domains, and types that
+ * can be made of them, bring functions in their constraints, which are kept as
+ * they were when they were first called: with their owner, if they are SECURITY
+ * DEFINER.
+ */
+void
+cqrs_engine_uses_type(CqrsEngine *engine, Oid type)
+{
+	char		kind;
+
+	if (type < FirstNormalObjectId)
+		return;
+	kind = get_typtype(type);
+	if (kind != TYPTYPE_ENUM && (kind != TYPTYPE_BASE || OidIsValid(get_element_type(type))))
+		engine->checks_types = true;
+}
+
 List *
 cqrs_engine_explain(CqrsEngine *engine)
 {
@@ -308,7 +329,8 @@ relation_changed(Datum arg, Oid relid)
 }
 
 /*
- * System cache callback: a function or a type has changed.
+ * System cache callback: a function or a type has changed.  Functions in
+ * constraints of types are not among the items.
  */
 static void
 object_changed(Datum arg, int cacheid, uint32 hashvalue)
@@ -320,6 +342,8 @@ object_changed(Datum arg, int cacheid, uint32 hashvalue)
 		CqrsEngine *engine = dlist_container(CqrsEngine, node, iter.cur);
 		ListCell   *lc;
 
+		if (cacheid == PROCOID && engine->checks_types)
+			engine->valid = false;
 		foreach(lc, engine->items)
 		{
 			PlanInvalItem *item = lfirst_node(PlanInvalItem, lc);

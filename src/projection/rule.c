@@ -58,6 +58,7 @@ cqrs_rule_create(CqrsEngine *engine, const CqrsRuleDef *def)
 			{
 				rule->params->params[i].ptype = rule->scope.fields[i]->type;
 				rule->params->params[i].pflags = 0;
+				cqrs_engine_uses_type(engine, rule->scope.fields[i]->type);
 			}
 			break;
 

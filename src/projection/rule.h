@@ -147,6 +147,7 @@ struct CqrsEngine
 	CqrsEventRow event;
 	List	   *relations;		/* OIDs; a change of one makes the engine invalid */
 	List	   *items;			/* PlanInvalItems; likewise */
+	bool		checks_types;	/* are values of types with constraints made? */
 	CqrsArena	fold_events;	/* events of deferred folds, and the queue */
 	CqrsFoldOp *fold_ops;
 	int			fold_nops;
@@ -155,6 +156,9 @@ struct CqrsEngine
 	bool		lost_race;		/* has the last error come from a race with another writer? */
 	dlist_node	node;			/* in the list of all engines */
 };
+
+/* engine.c */
+extern void cqrs_engine_uses_type(CqrsEngine *engine, Oid type);
 
 /* event_ref.c */
 extern void cqrs_scope_begin(CqrsScope *scope, const char *event_type, Oid payload);

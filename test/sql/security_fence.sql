@@ -195,6 +195,32 @@ SELECT cqrs_catch_up('powers');
 SELECT DISTINCT place, who FROM song;
 TABLE canary;
 TRUNCATE song;
+-- ... also when it is in the domain of a column, or of a field
+CREATE FUNCTION evil.checks(i bigint) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RETURN true; END';
+CREATE DOMAIN evil.checked AS bigint CHECK (evil.checks(VALUE));
+CREATE TYPE evil.checked_payload AS (n evil.checked);
+SET ROLE regress_cqrs_mallory;
+SELECT cqrs_create_event_type('Checked', 'evil.checked_payload');
+SELECT cqrs_create_projection('columns', 'evil', 'CREATE TABLE columns (id bigint PRIMARY KEY, n evil.checked)'),
+	cqrs_on('columns', 'Taken', 'INSERT INTO columns VALUES (event.position, event.version)'), cqrs_start('columns'),
+	cqrs_create_projection('fields', 'evil', 'CREATE TABLE fields (id bigint PRIMARY KEY, n bigint)'),
+	cqrs_on('fields', 'Checked', 'INSERT INTO fields VALUES (event.position, event.n)'), cqrs_start('fields');
+SELECT p, plan FROM unnest('{columns,fields}'::text[]) p, LATERAL cqrs_explain(p);
+RESET ROLE;
+SELECT cqrs_emit('taken-1', 'Taken') > 0 AS emitted, cqrs_emit('checked-1', 'Checked', '{"n": 1}') > 0 AS emitted;
+SELECT cqrs_catch_up('columns'), cqrs_catch_up('fields');
+TRUNCATE song;
+ALTER FUNCTION evil.checks OWNER TO regress_cqrs_mallory;
+SET ROLE regress_cqrs_mallory;
+CREATE OR REPLACE FUNCTION evil.checks(i bigint) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RETURN public.sing(''checks''); END';
+RESET ROLE;
+SELECT cqrs_emit('taken-1', 'Taken') > 0 AS emitted, cqrs_emit('checked-1', 'Checked', '{"n": 1}') > 0 AS emitted;
+SELECT cqrs_catch_up('columns'), cqrs_catch_up('fields');
+SELECT DISTINCT place, who FROM song;
+TABLE canary;
+TRUNCATE song;
+SELECT cqrs_drop_projection('columns'), cqrs_drop_projection('fields');
+DELETE FROM cqrs.event_type WHERE name = 'Checked';
 SELECT cqrs_drop_projection('powers'), cqrs_drop_projection('folded'), cqrs_drop_projection('stated'), cqrs_drop_projection('called');
 
 --
