@@ -188,7 +188,7 @@ SELECT cqrs_create_projection('powers', 'evil', 'CREATE TABLE powers (id bigint 
 RESET ROLE;
 SELECT cqrs_catch_up('powers');
 SELECT DISTINCT place, is_superuser FROM song;
-TRUNCATE song;
+TRUNCATE song RESTART IDENTITY;
 ALTER FUNCTION evil.powers OWNER TO regress_cqrs_mallory;
 SELECT cqrs_emit('taken-1', 'Taken');
 SELECT cqrs_catch_up('powers');

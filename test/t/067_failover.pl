@@ -16,6 +16,9 @@ $node->enable_archiving;
 $node->start;
 create_database($node, 'd');
 define_projection($node, 'd', 'p');
+$node->safe_psql('d', q{
+	CREATE FUNCTION shop.noted(p jsonb) RETURNS text LANGUAGE sql AS $$ SELECT 'noted' $$;
+	SELECT cqrs_create_command('Note', 'shop.noted(jsonb)')});
 emit($node, 'd', 'kept');
 caught_up_ok($node, 'd', 'p', 'a first event');
 
@@ -29,12 +32,10 @@ caught_up_ok($node, 'd', 'p', 'one more');
 $node->wait_for_catchup($standby);
 
 # What a standby answers
-foreach my $case ([ q{SELECT cqrs_emit('a', 'T')}, '25006' ], [ q{SELECT cqrs_catch_up()}, '25006' ], [ q{SELECT cqrs_pause('p')}, '25006' ],
-	[ q{SELECT cqrs_send('nope')}, '25006|42704' ], [ q{SELECT cqrs_rebuild('p')}, '25006' ])
+foreach my $sql (q{SELECT cqrs_emit('a', 'T')}, q{SELECT cqrs_catch_up()}, q{SELECT cqrs_pause('p')}, q{SELECT cqrs_send('Note')}, q{SELECT cqrs_rebuild('p')})
 {
-	my ($sql, $codes) = @$case;
 	my ($status, $out, $err) = $standby->psql('d', $sql, extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
-	like($err, qr/$codes/, "on a standby: $sql");
+	like($err, qr/\b25006\b/, "on a standby: $sql");
 }
 is($standby->safe_psql('d', q{SELECT projection, state, events_behind FROM cqrs.projection_status; SELECT count(*) FROM cqrs.worker_status}), "p|running|0\n0", 'views can be read there');
 
