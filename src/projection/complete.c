@@ -27,8 +27,9 @@
 /*
  * Takes a build to the end of the log while the live one stands still, and
  * makes it follow.  One of an inline projection does not, see src/README.md.
+ * False when nothing has been done, as somebody else has changed the builds.
  */
-void
+bool
 cqrs_build_complete(const char *name, int32 number, bool with_own, CqrsApplyResult *sum)
 {
 	CqrsApplyOptions options = {.max_events = PG_INT64_MAX, .with_own = with_own};
@@ -36,11 +37,12 @@ cqrs_build_complete(const char *name, int32 number, bool with_own, CqrsApplyResu
 	CqrsBuildRow *row;
 
 	if (!cqrs_build_lock(name, projection->live_build) || !cqrs_build_lock(name, number))
-		return;
+		return false;
 	projection = cqrs_projection_lock(name);
-	if (projection->next_build != number ||
-		!cqrs_build_apply_all(projection, number, &options, sum))
-		return;
+	if (projection->next_build != number)
+		return false;
+	if (!cqrs_build_apply_all(projection, number, &options, sum))
+		return true;
 
 	row = cqrs_build_row(name, number);
 	row->complete_xid = GetTopFullTransactionId();
@@ -52,6 +54,7 @@ cqrs_build_complete(const char *name, int32 number, bool with_own, CqrsApplyResu
 		projection->follower = number;
 		cqrs_projection_write(projection);
 	}
+	return true;
 }
 
 /*

@@ -16,7 +16,7 @@
 #include "projection/apply.h"
 #include "projection/build_row.h"
 
-extern void cqrs_build_complete(const char *projection, int32 number, bool with_own,
+extern bool cqrs_build_complete(const char *projection, int32 number, bool with_own,
 								CqrsApplyResult *sum);
 extern bool cqrs_build_may_be_swapped(CqrsBuildRow *row);
 

@@ -82,7 +82,8 @@ lock_both(const char *name, int32 number, CqrsBuildState state)
 	cqrs_build_lock_two(name, before->live_build, number);
 	projection = cqrs_projection_lock(name);
 	row = cqrs_build_row_or_null(name, number);
-	if (projection->live_build != before->live_build || row == NULL || row->state != state)
+	if (projection->live_build != before->live_build || row == NULL || row->state != state ||
+		(projection->next_build != 0 && projection->next_build != number))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("builds of projection \"%s\" have changed meanwhile", name)));

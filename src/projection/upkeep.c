@@ -142,9 +142,9 @@ next_step(Step *step)
 		default:
 			if (!FullTransactionIdIsValid(row->complete_xid))
 			{
-				cqrs_build_complete(row->projection, row->number, step->with_own,
-									&step->done.result);
-				step->done.result.status = CQRS_APPLY_MORE;
+				if (cqrs_build_complete(row->projection, row->number, step->with_own,
+										&step->done.result))
+					step->done.result.status = CQRS_APPLY_MORE;
 				CQRS_STOP_POINT("build-completed");
 			}
 			else
