@@ -473,7 +473,9 @@ stop(Run *run, const char *reason)
 		return;
 	}
 
-	cqrs_projection_set_state(run->projection, CQRS_PROJECTION_STOPPED);
+	/* it may have been paused meanwhile, and then it stays so */
+	if (cqrs_projection_lock(name)->state == CQRS_PROJECTION_RUNNING)
+		cqrs_projection_set_state(run->projection, CQRS_PROJECTION_STOPPED);
 	cqrs_projection_set_error(name, reason);
 	ereport(WARNING,
 			(errcode(ERRCODE_WARNING),
