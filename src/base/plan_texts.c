@@ -69,6 +69,15 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"ORDER BY c.relname::pg_catalog.text COLLATE pg_catalog.\"C\"",
 		SPI_OK_SELECT, 1, {OIDOID}
 	},
+	[CQRS_PLAN_BUILD_UNFIT] = {
+		/* relations of a build that do not live and die with its cursor */
+		"SELECT c.oid FROM pg_catalog.pg_class c "
+		"WHERE c.relnamespace OPERATOR(pg_catalog.=) $1 "
+		"AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,m,S,f}'::pg_catalog.\"char\"[]) "
+		"AND (c.relkind OPERATOR(pg_catalog.=) 'f' OR c.relpersistence OPERATOR(pg_catalog.<>) 'p') "
+		"ORDER BY c.relkind OPERATOR(pg_catalog.=) 'S', c.relname LIMIT 1",
+		SPI_OK_SELECT, 1, {OIDOID}
+	},
 	[CQRS_PLAN_BUILD_VIEWS] = {
 		/* views of these names, in that schema, that look at relations of the build */
 		"SELECT v.oid FROM pg_catalog.pg_class v "

@@ -34,10 +34,12 @@
 #include "projection/compile.h"
 #include "projection/rule.h"
 #include "projection/table_readers.h"
+#include "projection/tables.h"
 
 static CqrsStatement *analyze_statement(CqrsRule *rule, RawStmt *raw);
 static void check_kind(CqrsRule *rule, RawStmt *raw);
 static void check_query(CqrsStatement *statement, Query *query);
+static bool check_targets(Node *node, void *context);
 static bool looks_elsewhere(Query *query);
 static bool find_look(Node *node, void *context);
 static int	text_position(CqrsRule *rule, int location);
@@ -139,8 +141,28 @@ check_query(CqrsStatement *statement, Query *query)
 
 	cqrs_query_check_replayable(statement->rule, query, &calls_user_code);
 	cqrs_check_permissions(query);
+	(void) check_targets((Node *) query, NULL);
 	if (calls_user_code || looks_elsewhere(query))
 		statement->touches_all = true;
+}
+
+/*
+ * What is written has to live and die with the projection's cursor.
+ */
+static bool
+check_targets(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		Query	   *query = (Query *) node;
+
+		if (query->resultRelation != 0)
+			cqrs_relation_require_lasting(rt_fetch(query->resultRelation, query->rtable)->relid);
+		return query_tree_walker(query, check_targets, context, 0);
+	}
+	return expression_tree_walker(node, check_targets, context);
 }
 
 /*

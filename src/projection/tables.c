@@ -194,6 +194,51 @@ cqrs_tables_check_row_security(const CqrsProjection *projection, int32 from, int
 }
 
 /*
+ * What a build consists of has to be there, or not, as its cursor says: after a
+ * crash, too.
+ */
+void
+cqrs_tables_require_lasting(Oid schema)
+{
+	Datum		value = ObjectIdGetDatum(schema);
+	Oid			unfit = InvalidOid;
+	bool		isnull;
+
+	SPI_connect();
+	if (cqrs_plan_execute(CQRS_PLAN_BUILD_UNFIT, &value, NULL) > 0)
+		unfit = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+											   1, &isnull));
+	SPI_finish();
+	if (OidIsValid(unfit))
+		cqrs_relation_require_lasting(unfit);
+}
+
+/*
+ * The same of one relation that is written.
+ */
+void
+cqrs_relation_require_lasting(Oid relation)
+{
+	char		persistence = get_rel_persistence(relation);
+
+	if (get_rel_relkind(relation) == RELKIND_FOREIGN_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a projection cannot write to foreign table \"%s\"", get_rel_name(relation)),
+				 errdetail("What is written there does not become permanent together with the projection's place in the log."),
+				 errhint("Keep the foreign table outside of the projection, and only read it.")));
+	if (persistence != RELPERSISTENCE_PERMANENT)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a projection cannot write to %s relation \"%s\"",
+						persistence == RELPERSISTENCE_TEMP ? "temporary" : "unlogged",
+						get_rel_name(relation)),
+				 errdetail("Its rows go, at the latest in a crash, and the events that made them are not applied again."),
+				 persistence == RELPERSISTENCE_TEMP ? 0 :
+				 errhint("Create it without UNLOGGED, or use ALTER TABLE ... SET LOGGED.")));
+}
+
+/*
  * Until the end of the transaction nobody drops it.  InvalidOid if it is not there,
  * or not any more.
  */
