@@ -115,9 +115,9 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 	},
 	[CQRS_PLAN_COPY_BUILD] = {
 		"INSERT INTO cqrs.build (projection, number, state, tables) "
-		"SELECT b.projection, $3, 'draft', COALESCE($4, b.tables) FROM cqrs.build b "
+		"SELECT b.projection, $3, $5, COALESCE($4, b.tables) FROM cqrs.build b "
 		"WHERE b.projection OPERATOR(pg_catalog.=) $1 AND b.number OPERATOR(pg_catalog.=) $2",
-		SPI_OK_INSERT, 4, {TEXTOID, INT4OID, INT4OID, TEXTOID}
+		SPI_OK_INSERT, 5, {TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID}
 	},
 	[CQRS_PLAN_COPY_RULES] = {
 		"INSERT INTO cqrs.rule (projection, build, number, kind, event_types, rule, handler_owner) "

@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -32,7 +33,6 @@
 #include "projection/attempt.h"
 #include "projection/build_row.h"
 #include "projection/compare.h"
-#include "projection/draft.h"
 #include "projection/start.h"
 #include "projection/tables.h"
 
@@ -110,14 +110,23 @@ read_limit(const CqrsProjection *projection, Snapshot snapshot, CqrsCursor *limi
 				 errmsg("builds of projection \"%s\" have changed meanwhile", projection->name)));
 }
 
+/*
+ * Not as a draft, of which there is one at most, and with a number from the top,
+ * as those from the bottom are for others: nobody shall wait for us who opens a
+ * draft meanwhile, or begins a build.
+ */
 static int32
 copy_definition(const CqrsProjection *projection)
 {
-	int32		number = cqrs_free_build_number(projection->name);
-	Datum		values[4] = {CStringGetTextDatum(projection->name),
-		Int32GetDatum(projection->live_build), Int32GetDatum(number), (Datum) 0};
-	bool		nulls[4] = {false, false, false, true};
+	int32		number = PG_INT32_MAX;
+	Datum		values[5] = {CStringGetTextDatum(projection->name),
+	Int32GetDatum(projection->live_build)};
+	bool		nulls[5] = {false, false, false, true, false};
 
+	while (OidIsValid(get_namespace_oid(cqrs_build_name(projection->name, number), true)))
+		number--;
+	values[2] = Int32GetDatum(number);
+	values[4] = CStringGetTextDatum("filling");
 	SPI_connect();
 	cqrs_plan_execute(CQRS_PLAN_COPY_BUILD, values, nulls);
 	cqrs_plan_execute(CQRS_PLAN_COPY_RULES, values, nulls);

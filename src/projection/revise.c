@@ -156,10 +156,11 @@ revise(FunctionCallInfo fcinfo, int tables_arg, int keep_arg)
 static void
 open_draft(const CqrsProjection *projection, bool has_tables, Datum tables)
 {
-	Datum		values[4] = {CStringGetTextDatum(projection->name),
+	Datum		values[5] = {CStringGetTextDatum(projection->name),
 		Int32GetDatum(projection->live_build),
-	Int32GetDatum(cqrs_free_build_number(projection->name)), tables};
-	bool		nulls[4] = {false, false, false, !has_tables};
+		Int32GetDatum(cqrs_free_build_number(projection->name)), tables,
+	CStringGetTextDatum("draft")};
+	bool		nulls[5] = {false, false, false, !has_tables, false};
 
 	SPI_connect();
 	cqrs_plan_execute(CQRS_PLAN_COPY_BUILD, values, nulls);

@@ -54,6 +54,13 @@ SELECT number, state FROM cqrs.build WHERE projection = 'rb';	-- permission deni
 RESET ROLE;
 SELECT number, state FROM cqrs.build WHERE projection = 'rb';
 
+-- a draft is no obstacle to a check, and is still there after it
+SET ROLE rb_owner;
+SELECT cqrs_revise('rb');
+SELECT relation FROM cqrs_check('rb') LIMIT 1;
+SELECT cqrs_cancel_build('rb');
+RESET ROLE;
+
 -- what a user has added to the view
 SET ROLE rb_owner;
 COMMENT ON VIEW rb.orders IS 'all orders';
