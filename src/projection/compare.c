@@ -7,7 +7,8 @@
  *		Rows are compared as JSON, by the names of their columns, so that a
  *		column which somebody has added to the live table is a difference and
  *		not an error.  Rows with the same primary key belong together; where
- *		there is none, rows are counted.
+ *		there is none, rows are counted.  Keys are compared as JSON, too: a
+ *		type that is made together with the tables is another one in each build.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -100,8 +101,8 @@ by_key(const char *live, const char *rebuilt, List *key)
 		appendStringInfo(&columns, "%s" ROW_NAME ".%s", lc == list_head(key) ? "" : ", ",
 						 quote_identifier(lfirst(lc)));
 	return psprintf("SELECT l.j, r.j FROM "
-					"(SELECT pg_catalog.to_jsonb(" ROW_NAME ") AS j, ROW(%s) AS k FROM %s " ROW_NAME ") l FULL JOIN "
-					"(SELECT pg_catalog.to_jsonb(" ROW_NAME ") AS j, ROW(%s) AS k FROM %s " ROW_NAME ") r "
+					"(SELECT pg_catalog.to_jsonb(" ROW_NAME ") AS j, pg_catalog.jsonb_build_array(%s) AS k FROM %s " ROW_NAME ") l FULL JOIN "
+					"(SELECT pg_catalog.to_jsonb(" ROW_NAME ") AS j, pg_catalog.jsonb_build_array(%s) AS k FROM %s " ROW_NAME ") r "
 					"ON l.k OPERATOR(pg_catalog.=) r.k "
 					"WHERE (l.j OPERATOR(pg_catalog.=) r.j) IS NOT TRUE ORDER BY COALESCE(l.j, r.j)",
 					columns.data, live, columns.data, rebuilt);

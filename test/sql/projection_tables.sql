@@ -36,6 +36,27 @@ SET client_min_messages = warning;
 DROP FOREIGN DATA WRAPPER pt_wrapper CASCADE;
 RESET client_min_messages;
 
+-- keys of types that the statements make: each build has its own
+SELECT cqrs_create_projection('pt_keys', 'pt', $$
+	CREATE TYPE region AS ENUM ('north', 'south');
+	CREATE TYPE place AS (x numeric, y float8);
+	CREATE TABLE by_region (r region, id int, qty int, PRIMARY KEY (r, id));
+	CREATE TABLE by_place (p place, at timestamptz, b bytea, "a""b" numeric, n int, PRIMARY KEY (p, at, b, "a""b"));
+$$);
+SELECT cqrs_on('pt_keys', 'PtSold', $$
+	INSERT INTO by_region VALUES ((event.data ->> 'region')::region, event.version, 1);
+	INSERT INTO by_place VALUES (ROW(event.version * 1.10, 'NaN'), event.recorded_at, '\x00ff', 'NaN', 1);
+$$);
+SELECT cqrs_start('pt_keys');
+SELECT count(cqrs_emit('keys-' || i, 'PtSold', jsonb_build_object('region', r))) FROM unnest(ARRAY['north', 'south', 'north']) WITH ORDINALITY u (r, i);
+SELECT cqrs_emit('keys-1', 'PtSold', '{"region": "south"}') > 0 AS emitted;
+SELECT cqrs_catch_up('pt_keys');
+SELECT * FROM cqrs_check('pt_keys');
+UPDATE "pt_keys$1".by_region SET qty = 5 WHERE id = 2;
+UPDATE "pt_keys$1".by_place SET n = 2, p = ROW(1.1000, 'NaN') WHERE p = ROW(1.1, 'NaN')::"pt_keys$1".place AND at = (SELECT min(at) FROM "pt_keys$1".by_place);
+SELECT relation, live - 'at' AS live, rebuilt - 'at' AS rebuilt FROM cqrs_check('pt_keys');
+SELECT cqrs_drop_projection('pt_keys');
+
 DROP TABLE pt.unlogged;
 DROP SCHEMA pt;
 DROP ROLE pt_reader;
