@@ -107,10 +107,18 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		SPI_OK_UPDATE, 6, {TEXTOID, TEXTOID, INT4OID, INT4OID, INT4OID, INTERVALOID}
 	},
 	[CQRS_PLAN_CHANGE_RULE] = {
+		/* there are several when cqrs_off() has left the same types to them; one stays */
+		"WITH same AS (SELECT r.number FROM cqrs.rule r "
+		"WHERE r.projection OPERATOR(pg_catalog.=) $1 AND r.build OPERATOR(pg_catalog.=) $2 "
+		"AND r.event_types OPERATOR(pg_catalog.=) $3 "
+		"AND (r.kind OPERATOR(pg_catalog.=) 'batch') OPERATOR(pg_catalog.=) ($4 OPERATOR(pg_catalog.=) 'batch')"
+		"), gone AS (DELETE FROM cqrs.rule d "
+		"WHERE d.projection OPERATOR(pg_catalog.=) $1 AND d.build OPERATOR(pg_catalog.=) $2 "
+		"AND d.number OPERATOR(pg_catalog.=) ANY (SELECT s.number FROM same s) "
+		"AND d.number OPERATOR(pg_catalog.>) (SELECT pg_catalog.min(s.number) FROM same s)) "
 		"UPDATE cqrs.rule SET kind = $4, rule = $5, handler_owner = $6 "
 		"WHERE projection OPERATOR(pg_catalog.=) $1 AND build OPERATOR(pg_catalog.=) $2 "
-		"AND event_types OPERATOR(pg_catalog.=) $3 "
-		"AND (kind OPERATOR(pg_catalog.=) 'batch') OPERATOR(pg_catalog.=) ($4 OPERATOR(pg_catalog.=) 'batch')",
+		"AND number OPERATOR(pg_catalog.=) (SELECT pg_catalog.min(s.number) FROM same s)",
 		SPI_OK_UPDATE, 6, {TEXTOID, INT4OID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID}
 	},
 	[CQRS_PLAN_COPY_BUILD] = {

@@ -232,6 +232,18 @@ SELECT cqrs_start('nothing');
 SELECT cqrs_catch_up('nothing');
 SELECT cqrs_drop_projection('nothing');
 
+-- Two batch rules that have become rules for the same types are replaced as one.
+SELECT cqrs_create_projection('twice', 'shop', 'CREATE TABLE twice (n int)');
+SELECT cqrs_on_batch('twice', '{TwA,TwB}', 'INSERT INTO twice SELECT 1 FROM events');
+SELECT cqrs_on('twice', 'TwB', 'INSERT INTO twice VALUES (2)');
+SELECT cqrs_on_batch('twice', '{TwB}', 'INSERT INTO twice SELECT 3 FROM events');
+SELECT cqrs_on_batch('twice', '{TwC}', 'INSERT INTO twice SELECT 4 FROM events');
+SELECT cqrs_off('twice', 'TwA');
+SELECT number, kind, event_types, rule FROM cqrs.rule WHERE projection = 'twice' ORDER BY number;
+SELECT cqrs_on_batch('twice', '{TwB}', 'INSERT INTO twice SELECT 5 FROM events');
+SELECT number, kind, event_types, rule FROM cqrs.rule WHERE projection = 'twice' ORDER BY number;
+SELECT cqrs_drop_projection('twice');
+
 DROP FUNCTION shop.on_closed(cqrs.event);
 DROP SCHEMA shop;
 DROP OWNED BY regress_cqrs_alice, regress_cqrs_bob;
