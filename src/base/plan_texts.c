@@ -33,6 +33,14 @@
 	"AND b.state OPERATOR(pg_catalog.=) 'draft')"
 
 const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
+	[CQRS_PLAN_BUILD_GRANTABLE] = {
+		/* relations of a build that privileges can be granted on */
+		"SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c "
+		"WHERE c.relnamespace OPERATOR(pg_catalog.=) $1 "
+		"AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f,S}'::pg_catalog.\"char\"[]) "
+		"ORDER BY c.relname::pg_catalog.text COLLATE pg_catalog.\"C\"",
+		SPI_OK_SELECT, 1, {OIDOID}
+	},
 	[CQRS_PLAN_BUILD_INDEXES] = {
 		/* of tables of a build: what only serves readers, and can be made again from its definition */
 		"SELECT i.indexrelid, pg_catalog.pg_get_indexdef(i.indexrelid) "

@@ -134,7 +134,8 @@ cqrs_relation_owner(Oid relation)
 
 /*
  * Privileges on the tables and the schema of a build, for readers of views with
- * "security_invoker", go over to another build.
+ * "security_invoker", go over to another build; and those on what no view shows,
+ * as functions may use it.
  */
 void
 cqrs_tables_carry_acls(const CqrsProjection *projection, int32 from, int32 to)
@@ -148,7 +149,7 @@ cqrs_tables_carry_acls(const CqrsProjection *projection, int32 from, int32 to)
 		return;
 	cqrs_carry_schema_acl(old, new);
 
-	foreach(lc, cqrs_plan_strings(CQRS_PLAN_BUILD_RELATIONS, &value))
+	foreach(lc, cqrs_plan_strings(CQRS_PLAN_BUILD_GRANTABLE, &value))
 	{
 		Oid			from_table = lock_relation(lfirst(lc), old);
 		Oid			to_table = lock_relation(lfirst(lc), new);

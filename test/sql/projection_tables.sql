@@ -57,6 +57,25 @@ UPDATE "pt_keys$1".by_place SET n = 2, p = ROW(1.1000, 'NaN') WHERE p = ROW(1.1,
 SELECT relation, live - 'at' AS live, rebuilt - 'at' AS rebuilt FROM cqrs_check('pt_keys');
 SELECT cqrs_drop_projection('pt_keys');
 
+-- privileges on what no view shows
+SELECT cqrs_create_projection('pt_rights', 'pt', $$
+	CREATE TABLE shown (id bigint PRIMARY KEY) PARTITION BY HASH (id);
+	CREATE TABLE part_0 PARTITION OF shown FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+	CREATE TABLE _hidden (id int, secret text);
+	CREATE SEQUENCE numbers;
+	CREATE MATERIALIZED VIEW _sums AS SELECT count(*) FROM shown;
+$$);
+SELECT cqrs_start('pt_rights');
+GRANT SELECT ON "pt_rights$1".shown, "pt_rights$1".part_0, "pt_rights$1"._sums TO pt_reader;
+GRANT SELECT (id) ON "pt_rights$1"._hidden TO pt_reader;
+GRANT USAGE ON SEQUENCE "pt_rights$1".numbers TO pt_reader;
+SELECT cqrs_rebuild('pt_rights');
+SELECT cqrs_catch_up('pt_rights');
+SELECT c.relname, a.attname, r.grantee::regrole, r.privilege_type
+  FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attacl IS NOT NULL, aclexplode(coalesce(a.attacl, c.relacl)) r
+ WHERE c.relnamespace = '"pt_rights$2"'::regnamespace AND r.grantee <> c.relowner ORDER BY 1, 2;
+SELECT cqrs_drop_projection('pt_rights');
+
 DROP TABLE pt.unlogged;
 DROP SCHEMA pt;
 DROP ROLE pt_reader;
