@@ -60,6 +60,14 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"ORDER BY c.relname",
 		SPI_OK_SELECT, 1, {OIDOID}
 	},
+	[CQRS_PLAN_BUILD_MATERIALIZED] = {
+		/* in the order of their creation: one may look at those before it */
+		"SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c "
+		"WHERE c.relnamespace OPERATOR(pg_catalog.=) $1 "
+		"AND c.relkind OPERATOR(pg_catalog.=) 'm' AND c.relispopulated "
+		"ORDER BY c.oid",
+		SPI_OK_SELECT, 1, {OIDOID}
+	},
 	[CQRS_PLAN_BUILD_RELATIONS] = {
 		"SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c "
 		"WHERE c.relnamespace OPERATOR(pg_catalog.=) $1 "
@@ -72,7 +80,7 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 	[CQRS_PLAN_BUILD_TABLES] = {
 		"SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c "
 		"WHERE c.relnamespace OPERATOR(pg_catalog.=) $1 "
-		"AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,m}'::pg_catalog.\"char\"[]) "
+		"AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::pg_catalog.\"char\"[]) "
 		"AND NOT c.relispartition "
 		"ORDER BY c.relname::pg_catalog.text COLLATE pg_catalog.\"C\"",
 		SPI_OK_SELECT, 1, {OIDOID}

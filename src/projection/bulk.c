@@ -89,6 +89,22 @@ cqrs_bulk_create(const CqrsBuild *build, const char *statement)
 }
 
 /*
+ * Materialized views were made of empty tables.
+ */
+void
+cqrs_bulk_refresh(const CqrsBuild *build)
+{
+	Datum		value = ObjectIdGetDatum(build->schema);
+	ListCell   *lc;
+
+	foreach(lc, cqrs_plan_strings(CQRS_PLAN_BUILD_MATERIALIZED, &value))
+		cqrs_run_as_owner(psprintf("REFRESH MATERIALIZED VIEW %s",
+								   quote_qualified_identifier(build->name, lfirst(lc))),
+						  build->role, build->name,
+						  psprintf("materialized views of projection \"%s\"", build->projection));
+}
+
+/*
  * Gathers statistics of all tables, so that the first readers get good plans.
  */
 void
@@ -99,7 +115,8 @@ cqrs_bulk_analyze(const CqrsBuild *build)
 	ListCell   *lc;
 
 	initStringInfo(&statement);
-	foreach(lc, cqrs_plan_strings(CQRS_PLAN_BUILD_TABLES, &value))
+	foreach(lc, list_concat(cqrs_plan_strings(CQRS_PLAN_BUILD_TABLES, &value),
+							cqrs_plan_strings(CQRS_PLAN_BUILD_MATERIALIZED, &value)))
 		appendStringInfo(&statement, "%s%s", statement.len == 0 ? "ANALYZE " : ", ",
 						 quote_qualified_identifier(build->name, lfirst(lc)));
 	if (statement.len > 0)

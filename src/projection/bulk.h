@@ -17,6 +17,7 @@
 
 extern List *cqrs_bulk_leave_out(const CqrsProjection *projection, int32 number);
 extern void cqrs_bulk_create(const CqrsBuild *build, const char *statement);
+extern void cqrs_bulk_refresh(const CqrsBuild *build);
 extern void cqrs_bulk_analyze(const CqrsBuild *build);
 
 #endif							/* CQRS_BULK_H */

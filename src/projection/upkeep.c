@@ -182,7 +182,7 @@ fill(Step *step)
 }
 
 /*
- * One of the indexes that were left out, or the statistics.
+ * One of the indexes that were left out, or materialized views and statistics.
  */
 static void
 create_indexes(void *arg)
@@ -198,6 +198,7 @@ create_indexes(void *arg)
 	}
 	else
 	{
+		cqrs_bulk_refresh(build);
 		cqrs_bulk_analyze(build);
 		row->state = CQRS_BUILD_CATCHING_UP;
 	}

@@ -76,6 +76,28 @@ SELECT c.relname, a.attname, r.grantee::regrole, r.privilege_type
  WHERE c.relnamespace = '"pt_rights$2"'::regnamespace AND r.grantee <> c.relowner ORDER BY 1, 2;
 SELECT cqrs_drop_projection('pt_rights');
 
+-- a materialized view is as of the end of the filling, and nobody's fault
+SELECT cqrs_create_projection('pt_stored', 'pt', $$
+	CREATE TABLE made (n bigint PRIMARY KEY);
+	CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM made;
+	CREATE MATERIALIZED VIEW _b AS SELECT count + 1 AS more FROM counted;
+	CREATE MATERIALIZED VIEW a AS SELECT more + 1 AS more FROM _b;
+	CREATE MATERIALIZED VIEW empty AS SELECT n FROM made WITH NO DATA;
+$$);
+SELECT cqrs_on('pt_stored', 'PtStored', 'INSERT INTO made VALUES (event.position)');
+SELECT cqrs_start('pt_stored');
+SELECT count(cqrs_emit('stored-' || i, 'PtStored')) FROM generate_series(1, 3) i;
+SELECT cqrs_catch_up('pt_stored');
+SELECT * FROM pt.counted;
+SELECT cqrs_rebuild('pt_stored');
+SELECT cqrs_catch_up('pt_stored');
+SELECT * FROM pt.counted;
+SELECT * FROM pt.a;
+SELECT * FROM fails('SELECT * FROM pt.empty');
+SELECT * FROM cqrs_check('pt_stored');
+SELECT relname, reltuples FROM pg_class WHERE relnamespace = '"pt_stored$2"'::regnamespace AND relkind = 'm' ORDER BY 1;
+SELECT cqrs_drop_projection('pt_stored');
+
 DROP TABLE pt.unlogged;
 DROP SCHEMA pt;
 DROP ROLE pt_reader;
