@@ -67,7 +67,7 @@ static bool contains(List *names, const char *name);
 static void require_own(const CqrsProjection *projection, Oid view, Oid role);
 static void require_plain(const CqrsProjection *projection, Oid view);
 static bool is_plain(Relation view);
-static int	count_columns(Oid relation);
+static bool hides_columns(const RangeTblEntry *rte, const Bitmapset *shown);
 static void require_no_users(Oid view);
 static void require_free_name(const CqrsProjection *projection, const char *name);
 static void require_no_users_of_tables(const CqrsProjection *projection, int32 number, List *views);
@@ -398,18 +398,24 @@ is_plain(Relation view)
 			return false;
 		columns = bms_add_member(columns, var->varattno);
 	}
-	return bms_num_members(columns) == count_columns(rte->relid);
+	return !hides_columns(rte, columns);
 }
 
-static int
-count_columns(Oid relation)
+/*
+ * Are there columns that the view could have shown when it was created, as they
+ * have a name in it, and does not?
+ */
+static bool
+hides_columns(const RangeTblEntry *rte, const Bitmapset *shown)
 {
-	Relation	rel = relation_open(relation, AccessShareLock);
-	int			result = 0;
+	Relation	rel = relation_open(rte->relid, AccessShareLock);
+	int			known = Min(list_length(rte->eref->colnames), RelationGetNumberOfAttributes(rel));
+	bool		result = false;
 
-	for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
-		if (!TupleDescAttr(RelationGetDescr(rel), i)->attisdropped)
-			result++;
+	for (int i = 0; i < known; i++)
+		if (!TupleDescAttr(RelationGetDescr(rel), i)->attisdropped &&
+			!bms_is_member(i + 1, shown))
+			result = true;
 	relation_close(rel, NoLock);
 	return result;
 }

@@ -98,6 +98,37 @@ SELECT * FROM cqrs_check('pt_stored');
 SELECT relname, reltuples FROM pg_class WHERE relnamespace = '"pt_stored$2"'::regnamespace AND relkind = 'm' ORDER BY 1;
 SELECT cqrs_drop_projection('pt_stored');
 
+-- a column that was added by hand is not one that the view hides
+SELECT cqrs_create_projection('pt_wider', 'pt', 'CREATE TABLE wider (id bigint PRIMARY KEY, gone int, n int, secret text)');
+SELECT cqrs_on('pt_wider', 'PtWide', 'INSERT INTO wider (id, n) VALUES (event.position, 1)');
+SELECT cqrs_start('pt_wider');
+SELECT cqrs_emit('wide-1', 'PtWide') > 0 AS emitted;
+ALTER TABLE "pt_wider$1".wider ADD COLUMN by_hand int;
+SELECT cqrs_rebuild('pt_wider');
+SELECT cqrs_catch_up('pt_wider');
+SELECT n, secret FROM pt.wider;
+-- these are hidden: the last one, one in the middle, one that was added by hand before
+DROP VIEW pt.wider;
+CREATE VIEW pt.wider AS SELECT id, gone, n FROM "pt_wider$2".wider;
+SELECT * FROM fails($$SELECT cqrs_rebuild('pt_wider')$$);
+ALTER TABLE "pt_wider$2".wider ADD COLUMN by_hand int;
+SELECT * FROM fails($$SELECT cqrs_rebuild('pt_wider')$$);
+DROP VIEW pt.wider;
+CREATE VIEW pt.wider AS SELECT id, n, secret, by_hand FROM "pt_wider$2".wider;
+SELECT * FROM fails($$SELECT cqrs_rebuild('pt_wider')$$);
+CREATE OR REPLACE VIEW pt.wider AS SELECT id, n, secret, by_hand, gone FROM "pt_wider$2".wider;
+SELECT cqrs_rebuild('pt_wider');
+SELECT cqrs_cancel_build('pt_wider');
+DROP VIEW pt.wider;
+CREATE VIEW pt.wider AS SELECT id, gone, n, secret FROM "pt_wider$2".wider;
+SELECT * FROM fails($$SELECT cqrs_rebuild('pt_wider')$$);
+-- what is hidden and has been dropped is not hidden any more
+ALTER TABLE "pt_wider$2".wider DROP COLUMN by_hand;
+SELECT cqrs_rebuild('pt_wider');
+SELECT cqrs_catch_up('pt_wider');
+SELECT n, secret FROM pt.wider;
+SELECT cqrs_drop_projection('pt_wider');
+
 DROP TABLE pt.unlogged;
 DROP SCHEMA pt;
 DROP ROLE pt_reader;
