@@ -286,6 +286,32 @@ cqrs_reset_stats(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/*
+ * Forgets the counters of databases other than these, which are gone.
+ */
+void
+cqrs_counters_keep(List *databases)
+{
+	Counters   *counters = part.address;
+	List	   *gone = NIL;
+	ListCell   *lc;
+
+	if (counters == NULL)
+		return;
+	LWLockAcquire(part.lock, LW_EXCLUSIVE);
+	for (int i = 0; i < SLOTS; i++)
+	{
+		Oid			database = counters->slots[i].key.database;
+
+		if (OidIsValid(database) && !list_member_oid(databases, database))
+			gone = list_append_unique_oid(gone, database);
+	}
+	foreach(lc, gone)
+		remove_database(counters, lfirst_oid(lc));
+	LWLockRelease(part.lock);
+	list_free(gone);
+}
+
 static Size
 counters_size(void)
 {

@@ -14,6 +14,7 @@
 #define CQRS_COUNTERS_H
 
 #include "fmgr.h"
+#include "nodes/pg_list.h"
 
 typedef enum CqrsCountKind
 {
@@ -36,5 +37,6 @@ extern void cqrs_count(CqrsCountKind kind, const text *name, CqrsCountResult res
 extern bool cqrs_counter_prepare(CqrsCountKind kind, const char *name);
 extern void cqrs_counter_add(CqrsCountKind kind, const char *name, int64 n);
 extern int64 cqrs_counter_get(CqrsCountKind kind, const char *name);
+extern void cqrs_counters_keep(List *databases);
 
 #endif							/* CQRS_COUNTERS_H */

@@ -39,6 +39,7 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/stop_point.h"
+#include "stats/counters.h"
 #include "worker/launcher.h"
 #include "worker/process.h"
 
@@ -217,6 +218,7 @@ list_databases(bool all)
 	list_free(to_scan_before);
 	list_free(known_before);
 	drop_missing_databases(present);
+	cqrs_counters_keep(present);
 }
 
 /*
