@@ -72,8 +72,26 @@ is($read->safe_psql('shop', 'SELECT count(*) FROM cqrs.event'), $write->safe_psq
 is($read->safe_psql('shop', q{SELECT string_agg(version::text, ',' ORDER BY position) FROM cqrs.event WHERE stream = 'load-7'}),
 	join(',', 1 .. 300), 'versions are those of the origin, in order');
 
+# The slot is lost, with events that had not been sent.
+$read->safe_psql('shop', q{ALTER SUBSCRIPTION events DISABLE; ALTER SUBSCRIPTION events SET (slot_name = NONE); DROP SUBSCRIPTION events});
+$write->poll_query_until('shop', q{SELECT NOT active FROM pg_replication_slots WHERE slot_name = 'events'}) or die 'the slot is still in use';
+$write->safe_psql('shop', q{SELECT pg_drop_replication_slot('events')});
+append_load();
+emit($write, 'shop', 'unsent-1');
+eventually($write, 'shop', q{SELECT count(*) = (SELECT count(*) FROM cqrs.event) FROM "outgoing$1".outgoing_event}, 't', 'events are written while there is no slot');
+my ($subscription) = $document =~ /^(CREATE SUBSCRIPTION events .*?;)/ms;
+my $connection = $write->connstr('shop') =~ s/'/''/gr;
+$subscription =~ s/host=write\.example\.com dbname=shop/$connection/;
+$subscription =~ s/copy_data = false/copy_data = true/ or die 'no subscription in the document';
+$read->safe_psql('shop', $subscription);
+eventually($read, 'shop', $load, '20|8000|8000', 'a new subscription brings what is missing, and nothing twice');
+emit($write, 'shop', 'unsent-1');
+eventually($read, 'shop', q{SELECT n FROM shop.followed_counts WHERE stream = 'unsent-1'}, '2', 'and goes on');
+is($read->safe_psql('shop', 'SELECT count(*) FROM cqrs.event'), $write->safe_psql('shop', 'SELECT count(*) FROM cqrs.event'),
+	'both logs are equally long again');
+
 # A projection that is made later gets the history, too.
 define_projection($read, 'shop', 'later');
-eventually($read, 'shop', 'SELECT count(*), sum(n) FROM shop.later_counts', '26|6007', 'a new projection gets the history');
+eventually($read, 'shop', 'SELECT count(*), sum(n) FROM shop.later_counts', '27|8009', 'a new projection gets the history');
 
 done_testing();
