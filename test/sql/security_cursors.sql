@@ -44,7 +44,7 @@ BEGIN
 	END LOOP;
 	RETURN true;
 END $$;
-CREATE DOMAIN evil.looking AS text CHECK (evil.use_cursors(VALUE, 'Looked'));
+CREATE DOMAIN evil.looking AS text CHECK (evil.use_cursors(VALUE, 'Peeked'));
 CREATE TYPE evil.looked AS (what evil.looking);
 CREATE FUNCTION evil.on_event(e cqrs.event) RETURNS void LANGUAGE plpgsql AS 'BEGIN PERFORM evil.use_cursors(e.data->>''what'', e.type); END';
 RESET ROLE;
@@ -77,12 +77,12 @@ CREATE VIEW what AS SELECT * FROM unnest('{own,left open,closed,replaced,fetched
 
 -- constraints of a payload
 SET ROLE regress_cqrs_mallory;
-SELECT cqrs_create_event_type('Looked', 'evil.looked');
+SELECT cqrs_create_event_type('Peeked', 'evil.looked');
 RESET ROLE;
-SELECT what, at_work(format($$SELECT cqrs_emit('looked-1', 'Looked', '{"what": %s}')$$, to_json(what))) FROM what;
+SELECT what, at_work(format($$SELECT cqrs_emit('peeked-1', 'Peeked', '{"what": %s}')$$, to_json(what))) FROM what;
 -- no cursor was open before
 BEGIN;
-SELECT cqrs_emit('looked-1', 'Looked', '{"what": "left open"}') > 0 AS emitted;
+SELECT cqrs_emit('peeked-1', 'Peeked', '{"what": "left open"}') > 0 AS emitted;
 SELECT name FROM pg_cursors;
 COMMIT;
 -- a cursor of SQL; one that is held; the loop of a function
@@ -90,22 +90,22 @@ BEGIN;
 DECLARE todo CURSOR FOR SELECT * FROM generate_series(1, 3);
 FETCH todo;
 SAVEPOINT a;
-SELECT cqrs_emit('looked-1', 'Looked', '{"what": "replaced"}');
+SELECT cqrs_emit('peeked-1', 'Peeked', '{"what": "replaced"}');
 ROLLBACK TO a;
 FETCH todo;
 ROLLBACK;
 DECLARE held CURSOR WITH HOLD FOR SELECT * FROM generate_series(1, 3);
-SELECT cqrs_emit('looked-1', 'Looked', '{"what": "fetched"}');
-SELECT cqrs_emit('looked-1', 'Looked', '{"what": "own"}') > 0 AS emitted;
+SELECT cqrs_emit('peeked-1', 'Peeked', '{"what": "fetched"}');
+SELECT cqrs_emit('peeked-1', 'Peeked', '{"what": "own"}') > 0 AS emitted;
 FETCH held;
 CLOSE held;
-CREATE FUNCTION looping(what text, type text DEFAULT 'Looked') RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION looping(what text, type text DEFAULT 'Peeked') RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	n int;
 	outcome text := '';
 BEGIN
 	FOR n IN SELECT * FROM generate_series(1, 20) LOOP
-		PERFORM cqrs_emit('looked-1', type, jsonb_build_object('what', what)) WHERE n IN (1, 12);
+		PERFORM cqrs_emit('peeked-1', type, jsonb_build_object('what', what)) WHERE n IN (1, 12);
 		outcome := n;
 	END LOOP;
 	RETURN outcome;
@@ -114,14 +114,14 @@ SELECT what, f.state, f.message FROM what, LATERAL fails(format('SELECT looping(
 SELECT looping('own');
 SELECT place, who FROM song GROUP BY 1, 2 ORDER BY place COLLATE "C";
 TABLE canary;
-DELETE FROM cqrs.event_type WHERE name = 'Looked';
+DELETE FROM cqrs.event_type WHERE name = 'Peeked';
 TRUNCATE song;
 
 -- rules of an inline projection
 SET ROLE regress_cqrs_mallory;
 SELECT cqrs_create_projection('looker', 'evil', '', mode => 'inline'), cqrs_on('looker', 'Seen', 'evil.on_event(cqrs.event)'::regprocedure), cqrs_start('looker');
 RESET ROLE;
-SELECT what, at_work(format($$SELECT cqrs_emit('looked-2', 'Seen', '{"what": %s}')$$, to_json(what))) FROM what;
+SELECT what, at_work(format($$SELECT cqrs_emit('peeked-2', 'Seen', '{"what": %s}')$$, to_json(what))) FROM what;
 SELECT what, f.state FROM what, LATERAL fails(format('SELECT looping(%L, ''Seen'')', what)) f;
 SELECT cqrs_drop_projection('looker');
 
@@ -131,7 +131,7 @@ SELECT cqrs_create_projection('looker', 'evil', ''), cqrs_on('looker', 'Watched'
 RESET ROLE;
 CREATE FUNCTION catches_up(what text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM cqrs_emit('looked-3' || what, 'Watched', jsonb_build_object('what', what));
+	PERFORM cqrs_emit('peeked-3' || what, 'Watched', jsonb_build_object('what', what));
 	RETURN at_work('SELECT cqrs_catch_up(''looker'')');
 END $$;
 SELECT what, catches_up(what) FROM what;
