@@ -41,8 +41,8 @@ $old->safe_psql('d', q{
 		ON CONFLICT (stream) DO UPDATE SET n = event.n $$);
 	SELECT cqrs_start('amounts')});
 emit($old, 'd', "s$_") for 1 .. 20;
-$old->safe_psql('d', q{SELECT cqrs_emit('a', 'Amount', '{"n": 1}'), cqrs_emit('a', 'Amount', '{"n": 100}'), cqrs_emit('a', 'Amount', '{"n": 3}'), cqrs_emit('b', 'Amount', '{"n": 4}')});
-$old->safe_psql('d', q{SELECT cqrs_wait()});
+$old->safe_psql('d', q{SELECT cqrs_emit('a', 'Amount', '{"n": 1}'), cqrs_emit('a', 'Amount', '{"n": 100}'), cqrs_emit('a', 'Amount', '{"n": 3}'), cqrs_emit('b', 'Amount', '{"n": 4}');
+	SELECT cqrs_wait()});
 is($old->safe_psql('d', 'SELECT count(*) FROM cqrs.parked_event'), '2', 'two events are parked');
 
 # One that is paused, one with a late event in the middle of a step, all with a backlog
