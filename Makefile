@@ -83,6 +83,7 @@ OBJS = \
 	src/projection/fold.o \
 	src/projection/fold_apply.o \
 	src/projection/fold_fetch.o \
+	src/projection/fold_flush.o \
 	src/projection/fold_place.o \
 	src/projection/fold_row.o \
 	src/projection/fold_state.o \

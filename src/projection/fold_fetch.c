@@ -6,9 +6,9 @@
  * NOTES
  *		First the index of the primary key is probed for each row in the order of
  *		the keys, as neighbours share pages of the index.  Then the rows are
- *		read in the order of their places: each page of the table is pinned,
- *		and perhaps pruned, once.  A query with a list of keys spends several
- *		times as much on the same work.
+ *		read, group by group, in the order of their places: each page of the table
+ *		is pinned, and perhaps pruned, once.  A query with a list of keys spends
+ *		several times as much on the same work.
  *
  *		Between the two nobody holds the index page.  A place may be vacuumed
  *		and used again meanwhile, but whatever is put there is too young for
@@ -33,58 +33,80 @@
 #include "base/compat.h"
 #include "projection/fold_table.h"
 
-static int	probe(CqrsFoldTable *table, CqrsFoldRow **rows, int n, CqrsFoldRow **found);
-static bool probe_one(CqrsFoldTable *table, IndexScanDesc scan, ScanKey keys, CqrsFoldRow *row);
-static void read_rows(CqrsFoldTable *table, CqrsFoldRow **found, int n);
+/*
+ * A row and what it is sorted by.
+ */
+typedef struct Sorted
+{
+	uint64		word;
+	CqrsFoldRow *row;
+} Sorted;
+
+#define ST_SORT sort_rows
+#define ST_ELEMENT_TYPE Sorted
+#define ST_COMPARE(a, b) ((a)->word < (b)->word ? -1 : (a)->word > (b)->word)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+static void sort_by_key(CqrsFoldTable *table, CqrsFoldRow **rows, int n, Sorted *sorted);
+static void probe(CqrsFoldTable *table, CqrsFoldRow **rows, int n);
+static void probe_one(CqrsFoldTable *table, IndexScanDesc scan, ScanKey keys, CqrsFoldRow *row);
+static void sort_by_place(CqrsFoldRow **rows, int n, Sorted *sorted);
 static void read_row(CqrsFoldTable *table, IndexFetchTableData *fetch, CqrsFoldRow *row);
 static bool is_full(CqrsFoldTable *table);
-static int	compare_places(const void *a, const void *b);
 static void begin_keys(CqrsFoldTable *table, ScanKey keys);
 
 /*
- * Fetches the rows that have not been fetched yet.  The table is open.  They
- * are put in the order in which they are best written: those that exist by
- * place, then the others by key.
+ * Looks up the rows that have not been looked up yet.  The table is open.  They
+ * are put in the order in which they are best read and written: those that exist
+ * by place, then the others by key.
  */
 void
-cqrs_fold_fetch(CqrsFoldTable *table)
+cqrs_fold_find(CqrsFoldTable *table)
 {
-	CqrsFoldRow **rows = table->rows + table->nfetched;
-	int			n = table->nrows - table->nfetched;
-	CqrsFoldRow **found;
-	int			nfound;
-	int			nabsent = 0;
+	CqrsFoldRow **rows = table->rows + table->nfound;
+	int			n = table->nrows - table->nfound;
+	Sorted	   *sorted;
 
 	if (n == 0)
 		return;
-	qsort_arg(rows, n, sizeof(CqrsFoldRow *), cqrs_fold_row_compare, table);
+	sorted = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(Sorted));
+	sort_by_key(table, rows, n, sorted);
+	probe(table, rows, n);
+	sort_by_place(rows, n, sorted);
+	pfree(sorted);
+	table->nfound = table->nrows;
+}
 
-	found = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(CqrsFoldRow *));
-	nfound = probe(table, rows, n, found);
-	qsort(found, nfound, sizeof(CqrsFoldRow *), compare_places);
-	read_rows(table, found, nfound);
-
-	/* from the end, so that nothing is overwritten before it has been moved */
-	for (int i = n - 1; i >= 0; i--)
-		if (!ItemPointerIsValid(&rows[i]->tid))
-			rows[n - 1 - nabsent++] = rows[i];
-	Assert(nfound + nabsent == n);
-	memcpy(rows, found, nfound * sizeof(CqrsFoldRow *));
-	pfree(found);
-	table->nfetched = table->nrows;
+static void
+sort_by_key(CqrsFoldTable *table, CqrsFoldRow **rows, int n, Sorted *sorted)
+{
+	if (!cqrs_fold_has_word_keys(table))
+	{
+		qsort_arg(rows, n, sizeof(CqrsFoldRow *), cqrs_fold_row_compare, table);
+		return;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		sorted[i].word = cqrs_fold_row_word(table, rows[i]);
+		sorted[i].row = rows[i];
+	}
+	sort_rows(sorted, n);
+	for (int i = 0; i < n; i++)
+		rows[i] = sorted[i].row;
 }
 
 /*
- * Looks the rows up in the index, and collects those that may exist.
+ * Looks the rows up in the index.  Those that may exist have a place then.
  */
-static int
-probe(CqrsFoldTable *table, CqrsFoldRow **rows, int n, CqrsFoldRow **found)
+static void
+probe(CqrsFoldTable *table, CqrsFoldRow **rows, int n)
 {
 	CqrsFoldOpen *open = table->open;
 	ScanKeyData keys[INDEX_MAX_KEYS];
 	IndexScanDesc scan;
 	BlockNumber blocks = RelationGetNumberOfBlocks(open->rel);
-	int			nfound = 0;
 
 	begin_keys(table, keys);
 	scan = cqrs_index_beginscan(open->rel, open->index, GetActiveSnapshot(), table->nkeys);
@@ -94,27 +116,20 @@ probe(CqrsFoldTable *table, CqrsFoldRow **rows, int n, CqrsFoldRow **found)
 
 		CHECK_FOR_INTERRUPTS();
 		if (!is_full(table) && cqrs_fold_place_recall(table, row, blocks))
-		{
-			found[nfound++] = row;
-			row->fetched = true;
 			continue;
-		}
 		for (int k = 0; k < table->nkeys; k++)
 			keys[k].sk_argument = row->values[table->keys[k].attno - 1];
-		if (probe_one(table, scan, keys, row))
-			found[nfound++] = row;
-		row->fetched = true;
+		probe_one(table, scan, keys, row);
 	}
 	index_endscan(scan);
 	ExecClearTuple(open->slot);
-	return nfound;
 }
 
 /*
- * False when there is no such row.  With several candidates, which are versions
+ * Looks one up.  With several candidates, which are versions
  * of the row, we look at once: the index is told which ones are dead.
  */
-static bool
+static void
 probe_one(CqrsFoldTable *table, IndexScanDesc scan, ScanKey keys, CqrsFoldRow *row)
 {
 	ItemPointer candidate;
@@ -123,35 +138,58 @@ probe_one(CqrsFoldTable *table, IndexScanDesc scan, ScanKey keys, CqrsFoldRow *r
 	index_rescan(scan, keys, table->nkeys, NULL, 0);
 	candidate = index_getnext_tid(scan, ForwardScanDirection);
 	if (candidate == NULL)
-		return false;
+		return;
 	row->tid = *candidate;
 	row->unread = true;
 	if (index_getnext_tid(scan, ForwardScanDirection) == NULL)
-		return true;
+		return;
 
 	ItemPointerSetInvalid(&row->tid);
 	row->unread = false;
 	index_rescan(scan, keys, table->nkeys, NULL, 0);
-	if (!index_getnext_slot(scan, ForwardScanDirection, table->open->slot))
-		return false;
-	cqrs_fold_row_load(table, row, table->open->slot);
-	return true;
+	if (index_getnext_slot(scan, ForwardScanDirection, table->open->slot))
+		cqrs_fold_row_load(table, row, table->open->slot);
+}
+
+static void
+sort_by_place(CqrsFoldRow **rows, int n, Sorted *sorted)
+{
+	int			nfound = 0;
+	int			nabsent = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		CqrsFoldRow *row = rows[i];
+
+		if (ItemPointerIsValid(&row->tid))
+		{
+			sorted[nfound].word = ((uint64) ItemPointerGetBlockNumber(&row->tid) << 16) |
+				ItemPointerGetOffsetNumber(&row->tid);
+			sorted[nfound++].row = row;
+		}
+		else
+			rows[nabsent++] = row;
+	}
+	sort_rows(sorted, nfound);
+	memmove(rows + nfound, rows, nabsent * sizeof(CqrsFoldRow *));
+	for (int i = 0; i < nfound; i++)
+		rows[i] = sorted[i].row;
 }
 
 /*
- * Reads the rows that have not been read in passing, as far as there is memory for
- * them.
+ * Reads the rows in a range that have not been read in passing, as far as there is
+ * memory for them.
  */
-static void
-read_rows(CqrsFoldTable *table, CqrsFoldRow **found, int n)
+void
+cqrs_fold_read(CqrsFoldTable *table, int from, int to)
 {
 	IndexFetchTableData *fetch = table_index_fetch_begin(table->open->rel);
 
-	for (int i = 0; i < n && !is_full(table); i++)
+	for (int i = from; i < to && !is_full(table); i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (found[i]->unread)
-			read_row(table, fetch, found[i]);
+		if (table->rows[i]->unread)
+			read_row(table, fetch, table->rows[i]);
 	}
 	table_index_fetch_end(fetch);
 	ExecClearTuple(table->open->slot);
@@ -159,10 +197,10 @@ read_rows(CqrsFoldTable *table, CqrsFoldRow **found, int n)
 
 /*
  * Reads one of the others, when it is needed.  The table has been open since they
- * were fetched.
+ * were looked up.
  */
 void
-cqrs_fold_read(CqrsFoldTable *table, CqrsFoldRow *row)
+cqrs_fold_read_one(CqrsFoldTable *table, CqrsFoldRow *row)
 {
 	IndexFetchTableData *fetch = table_index_fetch_begin(table->open->rel);
 
@@ -187,12 +225,6 @@ static bool
 is_full(CqrsFoldTable *table)
 {
 	return cqrs_fold_table_memory(table) > cqrs_fold_memory_limit();
-}
-
-static int
-compare_places(const void *a, const void *b)
-{
-	return ItemPointerCompare(&(*(CqrsFoldRow **) a)->tid, &(*(CqrsFoldRow **) b)->tid);
 }
 
 static void

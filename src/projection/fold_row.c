@@ -47,7 +47,7 @@ cqrs_fold_rows_begin(CqrsFoldTable *table)
 	table->places = NULL;
 	table->mask = 0;
 	table->rows = NULL;
-	table->nrows = table->rows_allocated = table->nfetched = 0;
+	table->nrows = table->rows_allocated = table->nfound = 0;
 	table->used = false;
 }
 
@@ -93,6 +93,23 @@ cqrs_fold_row_compare(const void *a, const void *b, void *arg)
 			return result;
 	}
 	return 0;
+}
+
+/*
+ * Is the order of the primary key that of the words of its rows?
+ */
+bool
+cqrs_fold_has_word_keys(CqrsFoldTable *table)
+{
+	return table->nkeys == 1 && table->keys[0].is_integer;
+}
+
+uint64
+cqrs_fold_row_word(CqrsFoldTable *table, const CqrsFoldRow *row)
+{
+	CqrsFoldKey *key = &table->keys[0];
+
+	return (uint64) integer_of(key, row->values[key->attno - 1]) ^ (UINT64CONST(1) << 63);
 }
 
 /*

@@ -67,12 +67,12 @@ typedef struct CqrsValueBuffers
 typedef struct CqrsFoldRow
 {
 	uint32		hash;
-	bool		fetched;		/* do we know what is in the table? */
 	bool		unread;			/* or only that there may be something, at "tid"? */
 	bool		stored;			/* is there a version in the table, at "tid"? */
 	bool		present;		/* does the row exist now? */
 	bool		changed;		/* is it to be written? */
 	ItemPointerData tid;
+	int			group;			/* of the rows that are done together */
 	Datum	   *values;
 	bool	   *isnull;
 	CqrsValueBuffers *buffers;	/* one a column */
@@ -119,10 +119,11 @@ struct CqrsFoldTable
 	CqrsArena	arena;			/* holds the rows */
 	CqrsFoldRow **places;		/* hash table, open addressing; NULL: empty */
 	uint32		mask;
-	CqrsFoldRow **rows;			/* all of them, those of one fetch in key order */
+	CqrsFoldRow **rows;			/* all of them, those of one look-up in the order of
+								 * their places, then new ones in that of the key */
 	int			nrows;
 	int			rows_allocated;
-	int			nfetched;		/* the first so many have been fetched */
+	int			nfound;			/* the first so many have been looked up */
 	bool		used;			/* by an operation that is queued? */
 
 	struct CqrsFoldPlace *last_places;	/* where rows were written; NULL: none yet */
@@ -199,6 +200,8 @@ extern void cqrs_fold_apply_op(CqrsFoldTable *table, CqrsFoldOp *op);
 extern void cqrs_fold_rows_begin(CqrsFoldTable *table);
 extern CqrsFoldRow *cqrs_fold_row_get(CqrsFoldTable *table, const Datum *key);
 extern int	cqrs_fold_row_compare(const void *a, const void *b, void *table);
+extern bool cqrs_fold_has_word_keys(CqrsFoldTable *table);
+extern uint64 cqrs_fold_row_word(CqrsFoldTable *table, const CqrsFoldRow *row);
 extern void cqrs_fold_row_load(CqrsFoldTable *table, CqrsFoldRow *row, TupleTableSlot *slot);
 extern void cqrs_fold_row_store(CqrsFoldTable *table, CqrsFoldRow *row,
 								const Datum *values, const bool *isnull,
@@ -212,16 +215,23 @@ extern void cqrs_fold_place_remember(CqrsFoldTable *table, const CqrsFoldRow *ro
 extern bool cqrs_fold_place_recall(CqrsFoldTable *table, CqrsFoldRow *row, BlockNumber blocks);
 
 /* fold_fetch.c */
-extern void cqrs_fold_fetch(CqrsFoldTable *table);
-extern void cqrs_fold_read(CqrsFoldTable *table, CqrsFoldRow *row);
+extern void cqrs_fold_find(CqrsFoldTable *table);
+extern void cqrs_fold_read(CqrsFoldTable *table, int from, int to);
+extern void cqrs_fold_read_one(CqrsFoldTable *table, CqrsFoldRow *row);
 
 /* fold.c */
+extern bool cqrs_fold_compute_key(CqrsFold *fold, CqrsFoldEvent *event, Datum *key);
+extern void cqrs_fold_show_event(CqrsFold *fold, CqrsFoldEvent *event);
 extern Size cqrs_fold_memory_limit(void);
+
+/* fold_flush.c */
+extern void cqrs_fold_do_ops(CqrsEngine *engine, List *to_write);
 
 /* fold_write.c */
 extern void cqrs_fold_open(CqrsFoldTable *table);
 extern void cqrs_fold_close(CqrsFoldTable *table);
 extern void cqrs_fold_write(CqrsFoldTable *table);
+extern void cqrs_fold_write_stored(CqrsFoldTable *table, int from, int to);
 extern void cqrs_fold_write_through(CqrsFoldTable *table, CqrsFoldRow *row);
 
 #endif							/* CQRS_FOLD_TABLE_H */

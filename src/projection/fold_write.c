@@ -109,29 +109,39 @@ cqrs_fold_close(CqrsFoldTable *table)
 }
 
 /*
- * Writes all rows that have changed.
+ * Writes all rows that have changed.  They are forgotten then.
  */
 void
 cqrs_fold_write(CqrsFoldTable *table)
 {
-	bool		inserts = false;
+	cqrs_fold_write_stored(table, 0, table->nrows);
+	insert_rows(table);
+}
 
-	for (int i = 0; i < table->nrows; i++)
+/*
+ * Writes the rows in a range that have changed and that the table has a version
+ * of.
+ */
+void
+cqrs_fold_write_stored(CqrsFoldTable *table, int from, int to)
+{
+	for (int i = from; i < to; i++)
 	{
 		CqrsFoldRow *row = table->rows[i];
 
-		if (!row->changed)
+		if (!row->changed || !row->stored)
 			continue;
 		CHECK_FOR_INTERRUPTS();
-		if (row->stored && row->present)
+		if (row->present)
+		{
 			update_row(table, row);
-		else if (row->stored)
+			row->tid = table->open->slot->tts_tid;
+		}
+		else
 			delete_row(table, row);
-		else if (row->present)
-			inserts = true;
+		row->stored = row->present;
+		row->changed = false;
 	}
-	if (inserts)
-		insert_rows(table);
 }
 
 /*
