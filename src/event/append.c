@@ -101,7 +101,8 @@ cqrs_append_events(const CqrsAppend *append)
 	common.category = cqrs_stream_category(append->stream);
 	common.command_id = cause ? &cause->command_id : NULL;
 	last_version = insert_events(append, &common, schema_versions);
-	cqrs_token_note(common.xid);
+	if (append->count > 0)
+		cqrs_token_note(common.xid);
 	CQRS_STOP_POINT("events-appended");
 
 	/* the next append may be in the same statement, and must see this one */

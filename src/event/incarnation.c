@@ -164,12 +164,12 @@ cqrs_incarnation_ensure(Oid event_oid)
 }
 
 /*
- * The incarnation that the last append of this session belongs to.
+ * The incarnation that the last append of this session belongs to; 0 when it has
+ * not appended.
  */
 int32
 cqrs_incarnation_current(void)
 {
-	Assert(current_id > 0);
 	return current_id;
 }
 

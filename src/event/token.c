@@ -9,8 +9,10 @@
  *		that was promoted without it, so a token says also in which
  *		incarnation of the log and on which timeline it was given out.
  *
- *		A session notes the transactions in which it appends.  Whether one of
- *		them was committed is asked when somebody wants the token.
+ *		A session notes the transactions in which it appends.  A note is taken
+ *		back when all that the transaction has appended is rolled back, to a
+ *		savepoint or with the transaction.  What becomes of one that is prepared
+ *		is asked when somebody wants the token.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -33,14 +35,21 @@
 
 PG_FUNCTION_INFO_V1(cqrs_token);
 
-/* how many transactions we remember; all but the last may have been rolled back */
+/* how many transactions we remember; those that were prepared may be rolled back later */
 #define NOTED 8
 
 static CqrsToken noted[NOTED];
 static int	last_noted = 0;
 
+/* the outermost subtransaction of the running transaction that has appended, if any */
+static SubTransactionId appended_in = InvalidSubTransactionId;
+
 static CqrsWait wait_function = NULL;
 
+static void xact_ended(XactEvent event, void *arg);
+static void subxact_ended(SubXactEvent event, SubTransactionId subid,
+						  SubTransactionId parent, void *arg);
+static void take_back(void);
 static char *token_text(const CqrsToken *token);
 static bool may_be_waited_for(FullTransactionId xid);
 
@@ -50,26 +59,73 @@ static bool may_be_waited_for(FullTransactionId xid);
 void
 cqrs_token_note(FullTransactionId xid)
 {
+	static bool is_registered = false;
+
+	/* subtransactions that are in one that has appended end before it */
 	if (FullTransactionIdEquals(noted[last_noted].xid, xid))
 		return;
+	if (!is_registered)
+	{
+		RegisterXactCallback(xact_ended, NULL);
+		RegisterSubXactCallback(subxact_ended, NULL);
+		is_registered = true;
+	}
 	last_noted = (last_noted + 1) % NOTED;
 	noted[last_noted].xid = xid;
 	noted[last_noted].incarnation = cqrs_incarnation_current();
 	noted[last_noted].timeline = GetWALInsertionTimeLine();
+	appended_in = GetCurrentSubTransactionId();
+}
+
+static void
+xact_ended(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PREPARE:
+			appended_in = InvalidSubTransactionId;
+			break;
+		case XACT_EVENT_ABORT:
+			take_back();
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+subxact_ended(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg)
+{
+	if (subid != appended_in)
+		return;
+	if (event == SUBXACT_EVENT_COMMIT_SUB)
+		appended_in = parent;
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+		take_back();
 }
 
 /*
- * The token of the running transaction, NULL when it has not appended.
+ * What the running transaction has appended, if anything, is rolled back: the
+ * note before counts again.
+ */
+static void
+take_back(void)
+{
+	if (appended_in == InvalidSubTransactionId)
+		return;
+	noted[last_noted].xid = InvalidFullTransactionId;
+	last_noted = (last_noted + NOTED - 1) % NOTED;
+	appended_in = InvalidSubTransactionId;
+}
+
+/*
+ * The token of the running transaction, NULL when it has no events.
  */
 char *
 cqrs_token_of_transaction(void)
 {
-	const CqrsToken *token = &noted[last_noted];
-
-	if (!FullTransactionIdIsValid(token->xid) ||
-		!FullTransactionIdEquals(token->xid, GetTopFullTransactionIdIfAny()))
-		return NULL;
-	return token_text(token);
+	return appended_in == InvalidSubTransactionId ? NULL : token_text(&noted[last_noted]);
 }
 
 /*

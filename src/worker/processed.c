@@ -86,17 +86,13 @@ cqrs_token_state(const CqrsToken *token)
 }
 
 /*
- * Is it the transaction that asks?
+ * Is it the transaction that asks, even if all of its events have been rolled back?
  */
 bool
 cqrs_token_is_own(const CqrsToken *token)
 {
-	char	   *own = cqrs_token_of_transaction();
-	CqrsToken	parsed;
-
-	return own && cqrs_token_parse(own, &parsed) &&
-		parsed.incarnation == token->incarnation &&
-		FullTransactionIdEquals(parsed.xid, token->xid);
+	return FullTransactionIdEquals(token->xid, GetTopFullTransactionIdIfAny()) &&
+		token->incarnation == cqrs_incarnation_current();
 }
 
 /*

@@ -1,0 +1,85 @@
+-- Tokens: which transaction they name, whatever is rolled back of it.
+SET client_min_messages TO warning;
+CREATE SCHEMA token;
+
+-- does what it is told
+CREATE FUNCTION token.act(p jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	_result text;
+BEGIN
+	EXECUTE p->>'sql' INTO _result;
+	RETURN _result;
+END $$;
+SELECT cqrs_create_command('Act', 'token.act(jsonb)');
+-- appends, and takes it back
+CREATE FUNCTION token.append_nothing(p jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM cqrs_emit('token-1', 'X');
+	RAISE 'no';
+EXCEPTION WHEN raise_exception THEN
+END $$;
+SELECT cqrs_create_command('AppendNothing', 'token.append_nothing(jsonb)');
+
+SELECT cqrs_emit('token-1', 'X');
+SELECT cqrs_token() AS token \gset
+
+-- rolled back to savepoints, released ones included
+BEGIN;
+SAVEPOINT a;
+SAVEPOINT b;
+SELECT cqrs_emit('token-1', 'X');
+RELEASE b;
+SELECT cqrs_token() AS own_token \gset
+SELECT :'own_token' = :'token' AS last_one;
+SAVEPOINT c;
+SELECT cqrs_emit('token-1', 'X');
+ROLLBACK TO c;
+SELECT cqrs_token() = :'own_token' AS this_one;
+ROLLBACK TO a;
+SELECT cqrs_token() = :'token' AS last_one, cqrs_wait(projections => '{}') AS nothing_to_wait_for;
+-- a token that was given out before still names this transaction
+SELECT state, message FROM fails(format('SELECT cqrs_wait(%L)', :'own_token'));
+ROLLBACK TO a;
+SELECT cqrs_emit('token-1', 'X');
+SELECT cqrs_token() = :'own_token' AS this_one;
+ROLLBACK TO a;
+COMMIT;
+SELECT cqrs_token() = :'token' AS last_one;
+
+-- by a rejection, by a handler, by an exception block
+BEGIN;
+SELECT ok, token, cqrs_token() = :'token' AS last_one FROM cqrs_try_send('Act', '{"sql": "SELECT cqrs_emit(''token-1'', ''X'') / 0"}');
+SELECT ok, token, cqrs_token() = :'token' AS last_one FROM cqrs_try_send('AppendNothing');
+SELECT token.append_nothing(NULL);
+SELECT cqrs_token() = :'token' AS last_one;
+COMMIT;
+SELECT cqrs_token() = :'token' AS last_one;
+SELECT count(*), count(token) FROM cqrs.ledger WHERE command = 'AppendNothing';
+
+-- an append of no events
+SELECT cqrs_append('token-1', '{}', '{}') = cqrs_stream_version('token-1') AS version;
+SELECT cqrs_token() = :'token' AS last_one;
+
+-- whole transactions, however many
+DO $$
+BEGIN
+	FOR i IN 1..10 LOOP
+		PERFORM cqrs_emit('token-1', 'X');
+		ROLLBACK;
+	END LOOP;
+END $$;
+SELECT cqrs_token() = :'token' AS last_one;
+
+-- what is committed in a savepoint, after another one was rolled back
+BEGIN;
+SAVEPOINT a;
+SELECT cqrs_emit('token-1', 'X');
+ROLLBACK TO a;
+SAVEPOINT b;
+SELECT cqrs_emit('token-1', 'X');
+SELECT cqrs_token() AS own_token \gset
+COMMIT;
+SELECT :'own_token' <> :'token' AS new, cqrs_token() = :'own_token' AS same;
+
+SELECT cqrs_drop_command(name) FROM cqrs.command_type ORDER BY name;
+DROP SCHEMA token CASCADE;
