@@ -101,7 +101,7 @@ CREATE TABLE cqrs.ledger (
 ) USING heap WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02);
 REVOKE ALL ON TABLE cqrs.ledger FROM PUBLIC;
 COMMENT ON TABLE cqrs.ledger IS 'Who sent which command, and the outcome; makes command ids idempotent';
-COMMENT ON COLUMN cqrs.ledger.actor IS 'Role of the session, as the server knows it';
+COMMENT ON COLUMN cqrs.ledger.actor IS 'Who sent it, as cqrs_actor() tells';
 COMMENT ON COLUMN cqrs.ledger.digest IS 'Digest of the payload, to recognise it again';
 COMMENT ON COLUMN cqrs.ledger.correlation_id IS 'What the command belongs to: the id of the outermost one, if nothing else was given';
 COMMENT ON COLUMN cqrs.ledger.causation_id IS 'What caused it: the command whose handler sent it, if nothing else was given';
@@ -209,8 +209,9 @@ COMMENT ON FUNCTION cqrs_payload() IS 'Payload of the command whose handler is r
 
 CREATE FUNCTION cqrs_actor()
 	RETURNS text
-	LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION cqrs_actor() IS 'Role of the session, whatever SET ROLE and SECURITY DEFINER make of the current user';
+	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION cqrs_actor() IS
+	'Who is connected, whatever SET ROLE and SECURITY DEFINER make of the current user; in code that is fenced in, the role that it runs as';
 
 CREATE FUNCTION cqrs_token()
 	RETURNS text

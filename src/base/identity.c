@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -157,11 +158,17 @@ cqrs_fence_detached(void)
 
 /*
  * In whose name is done what is done now?  That of who is connected, unless we run
- * code that somebody else answers for.
+ * code that somebody else answers for.  A parallel worker does not know of that: it
+ * is not asked but by functions that claim to be safe and are not.
  */
 Oid
 cqrs_acting_role(void)
 {
+	if (IsParallelWorker())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("cannot tell who acts during a parallel operation"),
+				 errhint("A function that calls cqrs_actor() must be PARALLEL RESTRICTED or PARALLEL UNSAFE.")));
 	return n_fences > 0 ? fences[n_fences - 1].role : GetSessionUserId();
 }
 

@@ -73,11 +73,36 @@ BEGIN;
 SELECT * FROM fails($$SELECT cqrs_emit('work-1', 'PayloadForged', '{"place": "raise"}')$$);
 SELECT cqrs_actor() = session_user AS still_me;
 ROLLBACK;
+-- ... also in parallel workers, which know nothing of fences
+CREATE TABLE evil.many (n int) WITH (parallel_workers = 2);
+INSERT INTO evil.many SELECT generate_series(1, 1000);
+CREATE FUNCTION evil.mislabelled() RETURNS text LANGUAGE plpgsql PARALLEL SAFE AS 'BEGIN RETURN cqrs_actor(); END';
+CREATE FUNCTION evil.ask_workers(expression text) RETURNS boolean LANGUAGE plpgsql
+	SET parallel_setup_cost = 0 SET parallel_tuple_cost = 0 SET min_parallel_table_scan_size = 0 SET parallel_leader_participation = off AS $$
+DECLARE
+	answer text;
+BEGIN
+	EXECUTE format('SELECT DISTINCT %s FROM evil.many', expression) INTO answer;
+	RAISE NOTICE '% is who is connected: %', expression, answer = session_user;
+	RETURN true;
+EXCEPTION WHEN invalid_transaction_state THEN
+	RAISE NOTICE '% is who is connected: f', expression;
+	RETURN true;
+END $$;
+CREATE DOMAIN evil.asking_workers AS text CHECK (evil.ask_workers(VALUE));
+CREATE TYPE evil.asked_workers AS (place evil.asking_workers);
+GRANT SELECT ON evil.many TO regress_cqrs_mallory;
+ALTER FUNCTION evil.ask_workers OWNER TO regress_cqrs_mallory; ALTER TYPE evil.asked_workers OWNER TO regress_cqrs_mallory;
+SET ROLE regress_cqrs_mallory;
+SELECT cqrs_create_event_type('WorkersAsked', 'evil.asked_workers');
+RESET ROLE;
+SELECT cqrs_emit('work-1', 'WorkersAsked', '{"place": "cqrs_actor()"}') > 0 AS worked;
+SELECT cqrs_emit('work-1', 'WorkersAsked', '{"place": "evil.mislabelled()"}') > 0 AS worked;
 SET ROLE regress_cqrs_mallory;
 SELECT cqrs_drop_projection('forger'), cqrs_drop_command('Tell'), cqrs_drop_command('EmitInner');
 RESET ROLE;
 SELECT cqrs_drop_command('Work');
-DELETE FROM cqrs.event_type WHERE name IN ('PayloadForged', 'InnerAsked');
+DELETE FROM cqrs.event_type WHERE name IN ('PayloadForged', 'InnerAsked', 'WorkersAsked');
 
 --
 -- Ids of commands are those of a login.  A handler of somebody else's that is
