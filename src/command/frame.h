@@ -24,6 +24,7 @@ typedef struct CqrsFrame
 	struct CqrsFrame *outer;
 	int			depth;			/* 1 for the outermost */
 	CqrsCause	cause;			/* id and merged metadata, for the events */
+	bool		is_admitted;	/* is the command known, and may the caller send it? */
 	Jsonb	   *payload;		/* NULL but while the handler runs */
 	bool		is_restricted;	/* was the command sent by restricted code? */
 	uint64		fence;			/* the innermost, where the command was sent; or 0 */

@@ -146,6 +146,20 @@ cqrs_ledger_record(const CqrsLedgerRow *row, ItemPointer place)
 }
 
 /*
+ * Gives up the claim at "place", of a command that has not run: the id is free
+ * again.
+ */
+void
+cqrs_ledger_withdraw(ItemPointer place)
+{
+	Relation	rel = cqrs_table_open("ledger", RowExclusiveLock);
+
+	simple_table_tuple_delete(rel, place, GetTransactionSnapshot());
+	table_close(rel, NoLock);
+	CommandCounterIncrement();
+}
+
+/*
  * Removes rows that are older than the retention from the blocks of the ledger
  * that follow, at most so many rows of so many blocks, and says how many.
  * "block" is where to begin, and then where to go on: 0 at the end of the table.

@@ -54,6 +54,7 @@ typedef struct CqrsLedgerRow
 extern void cqrs_ledger_digest(Jsonb *payload, uint8 *digest);
 extern bool cqrs_ledger_claim(const CqrsLedgerRow *row, ItemPointer place, CqrsOutcome *first);
 extern void cqrs_ledger_record(const CqrsLedgerRow *row, ItemPointer place);
+extern void cqrs_ledger_withdraw(ItemPointer place);
 extern int64 cqrs_ledger_prune(BlockNumber *block, BlockNumber max_blocks, int64 max_rows);
 
 #endif							/* CQRS_LEDGER_H */

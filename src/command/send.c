@@ -17,7 +17,9 @@
  *		Where a rejection is an outcome, 2 to 4 run in a subtransaction, so the
  *		claim survives and the record says why.  Errors that may not come
  *		again when the same command is sent again are raised in any case: as a
- *		recorded outcome they would be final.
+ *		recorded outcome they would be final.  For the same reason a command
+ *		that is unknown, or broken, or that the caller may not send, is rejected
+ *		without a record: what the client has sent is not to blame.
  *
  *		Nothing of the session's caches is used after the handler has run but
  *		what is pinned: it may drop its command, its type or the extension.
@@ -103,6 +105,12 @@ cqrs_command_send(const CqrsCommand *command, bool may_reject,
 
 	INSTR_TIME_SET_CURRENT(start);
 	do_step(run, command, &frame, may_reject, outcome);
+	if (!frame.is_admitted)
+	{
+		if (command->command_id)
+			cqrs_ledger_withdraw(&place);
+		return;
+	}
 
 	row.duration = microseconds_since(start);
 	row.outcome = outcome;
@@ -215,6 +223,7 @@ call_handler(CqrsRegistered *registered, const CqrsCommand *command, CqrsFrame *
 	bool		has_result;
 
 	cqrs_handler_require_execute(registered->function_oid);
+	frame->is_admitted = true;
 	if (registered->argument != JSONBOID)
 		argument = cqrs_payload_convert(registered->argument, command->payload, "command",
 										text_to_cstring(command->name));
