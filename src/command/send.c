@@ -96,10 +96,10 @@ cqrs_command_send(const CqrsCommand *command, bool may_reject,
 	{
 		if (outcome->is_replayed)
 			do_step(authorise, command, &frame, may_reject, outcome);
-		if (!outcome->is_accepted && !may_reject)
-			raise_rejection(outcome);
 		if (outcome->is_replayed)
 			cqrs_count(CQRS_COUNT_COMMAND, command->name, CQRS_COUNT_REPLAYED, 0);
+		if (!outcome->is_accepted && !may_reject)
+			raise_rejection(outcome);
 		return;
 	}
 

@@ -459,6 +459,9 @@ BEGIN
 	PERFORM cqrs_send('Private', '{}', '00000000-0000-4000-8000-000000000060') FROM generate_series(1, 3);
 	PERFORM cqrs_try_send('Raise', '{"code": "23505"}');
 	PERFORM cqrs_try_send('Unknown');
+	PERFORM cqrs_try_send('Act', '{}', '00000000-0000-4000-8000-000000000061') FROM generate_series(1, 2);
+	PERFORM cqrs_send('Act', '{}', '00000000-0000-4000-8000-000000000061');
+EXCEPTION WHEN null_value_not_allowed THEN
 END $$;
 SELECT name, calls, accepted, rejected, replayed, total_ms >= 0 AND mean_ms >= 0 AND max_ms >= 0 AS timed FROM cqrs.command_stats ORDER BY name;
 
