@@ -286,6 +286,8 @@ is_rejection(int sqlstate)
 		category != ERRCODE_OPERATOR_INTERVENTION &&
 		category != ERRCODE_SYSTEM_ERROR &&
 		category != ERRCODE_INTERNAL_ERROR &&
+		sqlstate != ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION &&
+		sqlstate != ERRCODE_FDW_OUT_OF_MEMORY &&
 		sqlstate != ERRCODE_LOCK_NOT_AVAILABLE;
 }
 

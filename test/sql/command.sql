@@ -273,7 +273,7 @@ SELECT cqrs_stream_version('order-21');
 -- what another try may cure is raised, and not recorded
 CREATE FUNCTION raise(p jsonb) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = p->>'code'; END $$;
 SELECT cqrs_create_command('Raise', 'raise(jsonb)');
-SELECT code, f.state FROM unnest('{08000,08001,08006,40001,40P01,55P03,53200,53100,57P01,58030,XX000,23505,42501,54001,P0001}'::text[]) code,
+SELECT code, f.state FROM unnest('{08000,08001,08006,40001,40P01,55P03,53200,53100,57P01,58030,XX000,HV00N,HV001,HV000,23505,42501,54001,P0001}'::text[]) code,
 	fails(format('SELECT cqrs_try_send(''Raise'', ''{"code": "%s"}'')', code)) f;
 SELECT sqlstate FROM cqrs.ledger WHERE command = 'Raise' ORDER BY sqlstate;
 SET statement_timeout TO '100ms';
