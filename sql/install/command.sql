@@ -105,7 +105,7 @@ COMMENT ON COLUMN cqrs.ledger.actor IS 'Who sent it, as cqrs_actor() tells';
 COMMENT ON COLUMN cqrs.ledger.digest IS 'Digest of the payload, to recognise it again';
 COMMENT ON COLUMN cqrs.ledger.correlation_id IS 'What the command belongs to: the id of the outermost one, if nothing else was given';
 COMMENT ON COLUMN cqrs.ledger.causation_id IS 'What caused it: the command whose handler sent it, if nothing else was given';
-COMMENT ON COLUMN cqrs.ledger.duration IS 'How long the handler ran, with all that it caused';
+COMMENT ON COLUMN cqrs.ledger.duration IS 'How long it took to check the payload and to run the handler, with all that it caused';
 COMMENT ON COLUMN cqrs.ledger.outcome IS 'accepted or rejected';
 COMMENT ON COLUMN cqrs.ledger.result IS 'The identifier that the handler returned';
 COMMENT ON COLUMN cqrs.ledger.token IS 'Token of the transaction, if it had appended events by then';

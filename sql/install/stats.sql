@@ -18,7 +18,7 @@ COMMENT ON COLUMN cqrs.command_stats.calls IS 'How often it was sent';
 COMMENT ON COLUMN cqrs.command_stats.accepted IS 'How often it was accepted';
 COMMENT ON COLUMN cqrs.command_stats.rejected IS 'How often it was rejected';
 COMMENT ON COLUMN cqrs.command_stats.replayed IS 'How often an id that was known got its first outcome again';
-COMMENT ON COLUMN cqrs.command_stats.total_ms IS 'Milliseconds in handlers';
+COMMENT ON COLUMN cqrs.command_stats.total_ms IS 'Milliseconds in checks of payloads and in handlers';
 COMMENT ON COLUMN cqrs.command_stats.mean_ms IS 'Milliseconds a call';
 COMMENT ON COLUMN cqrs.command_stats.max_ms IS 'Milliseconds of the longest call';
 
