@@ -70,7 +70,7 @@ static TimestampTz next_poll = 0;
 static void announce_launcher(void);
 static void forget_launcher(int code, Datum arg);
 static void list_databases(bool all);
-static List *read_databases(void);
+static List *read_databases(List **existing);
 static void drop_missing_databases(List *present);
 static TimestampTz scan_databases(TimestampTz now);
 static void collect_changed(void);
@@ -194,7 +194,8 @@ forget_launcher(int code, Datum arg)
 static void
 list_databases(bool all)
 {
-	List	   *present = read_databases();
+	List	   *existing;
+	List	   *present = read_databases(&existing);
 	List	   *to_scan_before = to_scan;
 	List	   *known_before = known;
 	ListCell   *lc;
@@ -218,14 +219,14 @@ list_databases(bool all)
 	list_free(to_scan_before);
 	list_free(known_before);
 	drop_missing_databases(present);
-	cqrs_counters_keep(present);
+	cqrs_counters_keep(existing);
 }
 
 /*
- * Oids of all databases that may be connected to.
+ * Oids of all databases that may be connected to, and of all that there are.
  */
 static List *
-read_databases(void)
+read_databases(List **existing)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	List	   *result = NIL;
@@ -233,6 +234,7 @@ read_databases(void)
 	TableScanDesc scan;
 	HeapTuple	tuple;
 
+	*existing = NIL;
 	StartTransactionCommand();
 	(void) GetTransactionSnapshot();
 	rel = table_open(DatabaseRelationId, AccessShareLock);
@@ -240,13 +242,12 @@ read_databases(void)
 	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
 	{
 		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
-		MemoryContext before;
+		MemoryContext before = MemoryContextSwitchTo(caller);
 
+		*existing = lappend_oid(*existing, database->oid);
 		/* -2 marks one whose DROP was interrupted */
-		if (!database->datallowconn || database->datconnlimit < -1)
-			continue;
-		before = MemoryContextSwitchTo(caller);
-		result = lappend_oid(result, database->oid);
+		if (database->datallowconn && database->datconnlimit >= -1)
+			result = lappend_oid(result, database->oid);
 		MemoryContextSwitchTo(before);
 	}
 	table_endscan(scan);
