@@ -48,7 +48,7 @@ CREATE FUNCTION cqrs.payload_fields(payload text) RETURNS jsonb
 		  JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) p.typrelid
 		  JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
 		 WHERE p.typtype OPERATOR(pg_catalog.=) 'c'
-		   AND pg_catalog.format('%I.%I', n.nspname, p.typname) OPERATOR(pg_catalog.=) payload
+		   AND ARRAY[n.nspname, p.typname]::pg_catalog.text[] OPERATOR(pg_catalog.=) pg_catalog.parse_ident(payload)
 		   AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
 	);
 REVOKE ALL ON FUNCTION cqrs.payload_fields(text) FROM PUBLIC;

@@ -35,6 +35,15 @@ SELECT cqrs_create_command('AddItem', 'add_item(add_item)', description => 'Adds
 SELECT cqrs_create_command('Act', 'act(jsonb)');
 SELECT cqrs_create_command('Do', 'do_sql(jsonb)');
 SELECT name, payload, fields, handler, description FROM cqrs.command_type ORDER BY name;
+-- however identifiers are quoted now, and were then
+SET quote_all_identifiers TO on;
+CREATE TYPE "Odd ""type""" AS (n int);
+CREATE FUNCTION odd(p "Odd ""type""") RETURNS void LANGUAGE sql AS '';
+SELECT cqrs_create_command('Odd', 'odd("Odd ""type""")');
+SELECT name, payload, jsonb_array_length(fields) AS fields FROM cqrs.command_type ORDER BY name;
+RESET quote_all_identifiers;
+SELECT name, payload, jsonb_array_length(fields) AS fields FROM cqrs.command_type ORDER BY name;
+SELECT cqrs_drop_command('Odd');
 
 SET client_min_messages TO notice;
 CREATE FUNCTION public_handler(p jsonb) RETURNS void LANGUAGE sql AS '';
