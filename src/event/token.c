@@ -25,6 +25,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/xid8.h"
@@ -34,6 +35,9 @@
 #include "event/token.h"
 
 PG_FUNCTION_INFO_V1(cqrs_token);
+
+/* a token as text is shorter */
+#define MAX_TEXT 64
 
 /* how many transactions we remember; those that were prepared may be rolled back later */
 #define NOTED 8
@@ -50,6 +54,7 @@ static void xact_ended(XactEvent event, void *arg);
 static void subxact_ended(SubXactEvent event, SubTransactionId subid,
 						  SubTransactionId parent, void *arg);
 static void take_back(void);
+static bool parse(const char *string, CqrsToken *token);
 static char *token_text(const CqrsToken *token);
 static bool may_be_waited_for(FullTransactionId xid);
 
@@ -146,17 +151,28 @@ cqrs_token_current(void)
 }
 
 /*
- * False when the string is no token.
+ * Reads a token that somebody gives us.
  */
-bool
-cqrs_token_parse(const char *string, CqrsToken *token)
+void
+cqrs_token_read(const char *string, CqrsToken *token)
+{
+	if (!parse(string, token))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid token: \"%.*s\"", 
+						pg_mbcliplen(string, strlen(string), MAX_TEXT), string),
+				 errhint("Tokens come from cqrs_token(), cqrs_try_send() and cqrs_execute().")));
+}
+
+static bool
+parse(const char *string, CqrsToken *token)
 {
 	unsigned int incarnation;
 	unsigned int timeline;
 	unsigned long long xid;
 	int			end = 0;
 
-	if (strlen(string) > 64 || strspn(string, "0123456789-") != strlen(string) ||
+	if (strlen(string) > MAX_TEXT || strspn(string, "0123456789-") != strlen(string) ||
 		sscanf(string, "%10u-%10u-%20llu%n", &incarnation, &timeline, &xid, &end) != 3 ||
 		string[end] != '\0' || incarnation == 0 || incarnation > PG_INT32_MAX ||
 		timeline == 0 || xid == 0 || xid > PG_INT64_MAX)
@@ -202,7 +218,7 @@ cqrs_token(PG_FUNCTION_ARGS)
 static char *
 token_text(const CqrsToken *token)
 {
-	char	   *text = palloc(64);
+	char	   *text = palloc(MAX_TEXT);
 	char	   *end = text;
 
 	/* each command asks for it, and psprintf() takes ten times as long */

@@ -35,7 +35,7 @@ typedef bool (*CqrsWait) (const char *token, ArrayType *projections, int64 timeo
 extern void cqrs_token_note(FullTransactionId xid);
 extern char *cqrs_token_of_transaction(void);
 extern char *cqrs_token_current(void);
-extern bool cqrs_token_parse(const char *string, CqrsToken *token);
+extern void cqrs_token_read(const char *string, CqrsToken *token);
 
 extern PGDLLEXPORT void cqrs_wait_register(CqrsWait function);
 extern CqrsWait cqrs_wait_function(void);

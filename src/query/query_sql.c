@@ -125,11 +125,7 @@ wait_for(const char *token, Interval *timeout)
 	int64		microseconds = cqrs_arg_timeout(timeout);
 	CqrsToken	parsed;
 
-	if (!cqrs_token_parse(token, &parsed))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid token: \"%s\"", token),
-				 errhint("Tokens come from cqrs_token(), cqrs_try_send() and cqrs_execute().")));
+	cqrs_token_read(token, &parsed);
 	if (wait == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

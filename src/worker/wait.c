@@ -75,7 +75,7 @@ typedef struct Wait
 } Wait;
 
 static bool wait_for_token(const char *text, ArrayType *projections, int64 timeout);
-static void parse_token(const char *text, CqrsToken *token);
+static void read_token(const char *text, CqrsToken *token);
 static List *list_projections(ArrayType *array, bool must_exist);
 static Verdict look(Wait *wait);
 static Verdict look_at_token(Wait *wait);
@@ -125,7 +125,7 @@ wait_for_token(const char *text, ArrayType *array, int64 timeout)
 	wait.projections = list_projections(array, text == NULL);
 	if (text)
 	{
-		parse_token(text, &wait.token);
+		read_token(text, &wait.token);
 		if (!RecoveryInProgress() && cqrs_max_workers > 0)
 			wait.board = cqrs_board_my_database();
 		wait.scratch = AllocSetContextCreate(context, "cqrs look", ALLOCSET_DEFAULT_SIZES);
@@ -144,13 +144,9 @@ wait_for_token(const char *text, ArrayType *array, int64 timeout)
 }
 
 static void
-parse_token(const char *text, CqrsToken *token)
+read_token(const char *text, CqrsToken *token)
 {
-	if (!cqrs_token_parse(text, token))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid token: \"%s\"", text),
-				 errhint("Tokens come from cqrs_token(), cqrs_try_send() and cqrs_execute().")));
+	cqrs_token_read(text, token);
 	if (cqrs_token_is_own(token))
 		ereport(ERROR,
 				(errcode(ERRCODE_CQRS_WAIT_IN_OWN_TRANSACTION),

@@ -81,5 +81,10 @@ SELECT cqrs_token() AS own_token \gset
 COMMIT;
 SELECT :'own_token' <> :'token' AS new, cqrs_token() = :'own_token' AS same;
 
+-- what is no token; a long one is not told in full
+SELECT length(text), f.state, length(f.message) FROM unnest(ARRAY['', '1-1', 'x', repeat('1', 1000000)]) text,
+	fails(format('SELECT cqrs_wait(%L)', text)) f;
+SELECT * FROM fails($$SELECT cqrs_wait('1-1-+5')$$);
+
 SELECT cqrs_drop_command(name) FROM cqrs.command_type ORDER BY name;
 DROP SCHEMA token CASCADE;
