@@ -75,6 +75,7 @@ typedef struct LastRow
 	bool		is_committed;
 } LastRow;
 
+static bool is_empty(Snapshot snapshot);
 static LastRow read_last(Relation rel, Snapshot snapshot);
 static bool is_our_history(int64 after_position, Snapshot snapshot);
 static void wait_for_restore(Relation rel, Relation event);
@@ -195,7 +196,10 @@ cqrs_incarnation_here(Snapshot snapshot)
 	LastRow		last = read_last(rel, snapshot);
 
 	table_close(rel, NoLock);
-	return last.id > 0 && last.is_here ? last.id : last.id + 1;
+	if (last.id > 0)
+		return last.is_here ? last.id : last.id + 1;
+	/* events without an incarnation get one of their own before */
+	return is_empty(snapshot) ? 1 : 2;
 }
 
 /*
@@ -212,12 +216,20 @@ cqrs_incarnation_is_settled(Snapshot snapshot)
 
 	table_close(rel, NoLock);
 	if (last.id == 0)
-	{
-		Relation	event = cqrs_table_open("event", AccessShareLock);
+		result = is_empty(snapshot);
+	return result;
+}
 
-		result = (cqrs_log_last_position(event, snapshot, NULL) == 0);
-		table_close(event, NoLock);
-	}
+/*
+ * Are there no events?
+ */
+static bool
+is_empty(Snapshot snapshot)
+{
+	Relation	event = cqrs_table_open("event", AccessShareLock);
+	bool		result = (cqrs_log_last_position(event, snapshot, NULL) == 0);
+
+	table_close(event, NoLock);
 	return result;
 }
 

@@ -54,14 +54,16 @@ cqrs_token_state(const CqrsToken *token)
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	CqrsIncarnation incarnation;
 	bool		known = cqrs_incarnation_read(token->incarnation, snapshot, &incarnation);
+	int32		here = known ? token->incarnation : cqrs_incarnation_here(snapshot);
 	const char *status = NULL;
 	bool		is_lost = false;
 
 	UnregisterSnapshot(snapshot);
 	if (!known)
-		/* its row may be part of the transaction itself, which adds the first one */
+		/* the next one's row may be part of the transaction itself, which adds it */
 		return RecoveryInProgress() ||
-			FullTransactionIdPrecedes(token->xid, ReadNextFullTransactionId()) ?
+			(token->incarnation == here &&
+			 FullTransactionIdPrecedes(token->xid, ReadNextFullTransactionId())) ?
 			CQRS_TOKEN_OPEN : CQRS_TOKEN_UNKNOWN;
 
 	/* elsewhere it has ended long ago, whatever its number means here */
