@@ -31,7 +31,7 @@ PG_FUNCTION_INFO_V1(cqrs_query_page);
 #define MAX_PAGE_SIZE 1000
 
 static CqrsQueryRun *open_run(FunctionCallInfo fcinfo);
-static void wait_for(const char *token, Interval *timeout);
+static void wait_for(const char *token, int64 timeout);
 static void close_run(Datum arg);
 static int32 get_positive(FunctionCallInfo fcinfo, int arg, const char *name, int32 max);
 
@@ -105,13 +105,14 @@ cqrs_query_page(PG_FUNCTION_ARGS)
 static CqrsQueryRun *
 open_run(FunctionCallInfo fcinfo)
 {
+	int64		timeout;
+
 	cqrs_arg_require(fcinfo, 0, "name");
 	cqrs_arg_require(fcinfo, 1, "params");
+	cqrs_arg_require(fcinfo, 3, "timeout");
+	timeout = cqrs_arg_timeout(PG_GETARG_INTERVAL_P(3));
 	if (!PG_ARGISNULL(2))
-	{
-		cqrs_arg_require(fcinfo, 3, "timeout");
-		wait_for(text_to_cstring(PG_GETARG_TEXT_PP(2)), PG_GETARG_INTERVAL_P(3));
-	}
+		wait_for(text_to_cstring(PG_GETARG_TEXT_PP(2)), timeout);
 	return cqrs_query_open(PG_GETARG_TEXT_PP(0), PG_GETARG_JSONB_P(1), !PG_ARGISNULL(2));
 }
 
@@ -119,10 +120,9 @@ open_run(FunctionCallInfo fcinfo)
  * Waits until the read side has followed.
  */
 static void
-wait_for(const char *token, Interval *timeout)
+wait_for(const char *token, int64 timeout)
 {
 	CqrsWait	wait = cqrs_wait_function();
-	int64		microseconds = cqrs_arg_timeout(timeout);
 	CqrsToken	parsed;
 
 	cqrs_token_read(token, &parsed);
@@ -131,7 +131,7 @@ wait_for(const char *token, Interval *timeout)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot wait for projections here"),
 				 errhint("Call cqrs_catch_up() before the query, or do without a token.")));
-	if (!wait(token, NULL, microseconds))
+	if (!wait(token, NULL, timeout))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("projections have not followed within the timeout"),

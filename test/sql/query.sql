@@ -69,6 +69,8 @@ SELECT * FROM fails($$SELECT cqrs_query('ItemCount', token => 'x')$$);
 SELECT * FROM fails($$SELECT cqrs_query('ItemCount', token => '1-1-99999999999999999999')$$);
 SELECT * FROM fails($$SELECT cqrs_query('ItemCount', token => '1-1-5', timeout => NULL)$$);
 SELECT * FROM fails($$SELECT cqrs_query('ItemCount', token => '1-1-5', timeout => '-1s')$$);
+SELECT * FROM fails($$SELECT cqrs_query('ItemCount', timeout => NULL)$$);
+SELECT * FROM fails($$SELECT cqrs_query('ItemCount', timeout => '-1s')$$);
 
 -- rows come as they are asked for: also from FROM, and from a cursor
 CREATE FUNCTION made() RETURNS SETOF int LANGUAGE sql STABLE AS
