@@ -353,7 +353,8 @@ fetch(CqrsQueryRun *run)
 		if (run->open->portal == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_CURSOR_STATE),
-					 errmsg("query was closed before its end")));
+					 errmsg("query was closed before its end"),
+					 errhint("Read a cursor WITH HOLD over cqrs_query() to its end, or close it, before COMMIT.")));
 		fetch_from(run, run->open->portal);
 		SPI_finish();
 	}
