@@ -138,6 +138,8 @@ unfit_result(HeapTuple tuple)
 		return "a record";
 	if (base == JSONOID || base == JSONBOID)
 		return "a JSON document";
+	if (base == REFCURSOROID)
+		return "a cursor";
 	if (get_typtype(base) == TYPTYPE_COMPOSITE)
 		return "a composite value";
 	if (OidIsValid(get_element_type(base)))

@@ -63,6 +63,7 @@ CREATE FUNCTION a_composite(p jsonb) RETURNS add_item LANGUAGE sql AS 'SELECT NU
 CREATE FUNCTION a_document(p jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT p';
 CREATE DOMAIN document AS json;
 CREATE FUNCTION a_domain(p jsonb) RETURNS document LANGUAGE sql AS 'SELECT p::json::shop.document';
+CREATE FUNCTION a_cursor(p jsonb) RETURNS refcursor LANGUAGE sql AS 'SELECT ''x''::refcursor';
 CREATE FUNCTION an_array(p jsonb) RETURNS int[] LANGUAGE sql AS 'SELECT ''{1}''::int[]';
 CREATE PROCEDURE a_procedure(p jsonb) LANGUAGE sql AS '';
 CREATE FUNCTION pg_temp.temporary(p jsonb) RETURNS text LANGUAGE sql AS 'SELECT ''x''';
@@ -83,6 +84,7 @@ SELECT * FROM fails($$SELECT cqrs_create_command('X', 'a_record(jsonb)')$$);
 SELECT * FROM fails($$SELECT cqrs_create_command('X', 'a_composite(jsonb)')$$);
 SELECT * FROM fails($$SELECT cqrs_create_command('X', 'a_document(jsonb)')$$);
 SELECT * FROM fails($$SELECT cqrs_create_command('X', 'a_domain(jsonb)')$$);
+SELECT * FROM fails($$SELECT cqrs_create_command('X', 'a_cursor(jsonb)')$$);
 SELECT * FROM fails($$SELECT cqrs_create_command('X', 'an_array(jsonb)')$$);
 SELECT * FROM fails($$SELECT cqrs_create_command('X', 'a_procedure(jsonb)')$$);
 SELECT * FROM fails($$SELECT cqrs_create_command('X', 'pg_temp.temporary(jsonb)')$$);
