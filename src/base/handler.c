@@ -35,6 +35,7 @@
 #include "base/names.h"
 
 static char *signature(const CqrsHandlerName *handler);
+static int	hint_at_owner(const char *what);
 
 /*
  * Checks what every handler must be, and that the current user may register
@@ -134,6 +135,7 @@ cqrs_handler_find(const CqrsHandlerName *handler, const char *what,
 	HeapTuple	tuple = NULL;
 	Oid			function;
 	Oid			owner;
+	Oid			owner_before;
 
 	*argument = handler->argument ? cqrs_stored_type(handler->argument) : InvalidOid;
 	if (OidIsValid(schema) && (handler->argument == NULL || OidIsValid(*argument)))
@@ -150,14 +152,17 @@ cqrs_handler_find(const CqrsHandlerName *handler, const char *what,
 	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
 	ReleaseSysCache(tuple);
 
-	if (owner != get_role_oid(handler->owner, true))
+	owner_before = get_role_oid(handler->owner, true);
+	if (owner != owner_before)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("handler %s of %s \"%s\" is not the function that was registered",
 						signature(handler), what, name),
 				 errdetail("It was registered as a function of role \"%s\" and belongs to role \"%s\" now.",
 						   handler->owner, GetUserNameFromId(owner, false)),
-				 errhint("If the change is intended, drop the %s and register it again.", what)));
+				 OidIsValid(owner_before) ?
+				 errhint("If the change is intended, drop the %s and register it again.", what) :
+				 hint_at_owner(what)));
 	return function;
 }
 
@@ -190,7 +195,19 @@ cqrs_handler_may_drop(const char *owner, const char *what, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of %s \"%s\"", what, name),
-				 errdetail("It belongs to role \"%s\", the owner of its handler.", owner)));
+				 OidIsValid(role) ?
+				 errdetail("It belongs to role \"%s\", the owner of its handler.", owner) :
+				 errdetail("It belongs to role \"%s\", which does not exist.", owner),
+				 OidIsValid(role) ? 0 : hint_at_owner(what)));
+}
+
+/*
+ * For what was registered by a role that is not there any more.
+ */
+static int
+hint_at_owner(const char *what)
+{
+	return errhint("The role was renamed or dropped.  The owner of the extension may name another one in column \"owner\" of table \"cqrs.%s_registry\".", what);
 }
 
 static char *

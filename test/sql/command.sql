@@ -397,6 +397,17 @@ SELECT * FROM fails($$SELECT cqrs_send('Changing')$$);
 CREATE FUNCTION changing(p text) RETURNS text LANGUAGE sql AS $$ SELECT 'no' $$;
 SELECT * FROM fails($$SELECT cqrs_send('Changing')$$);
 SELECT cqrs_drop_command('Changing');
+-- of a role that has another name now
+BEGIN;
+SELECT cqrs_grant('regress_cqrs_other', 'define');
+CREATE FUNCTION changing(p jsonb) RETURNS text LANGUAGE sql AS $$ SELECT 'three' $$;
+ALTER FUNCTION changing(jsonb) OWNER TO regress_cqrs_other;
+SELECT cqrs_create_command('Changing', 'changing(jsonb)');
+ALTER ROLE regress_cqrs_other RENAME TO regress_cqrs_renamed;
+SELECT * FROM fails($$SELECT cqrs_send('Changing')$$);
+SET LOCAL ROLE regress_cqrs_renamed;
+SELECT * FROM public.fails($$SELECT cqrs_drop_command('Changing')$$);
+ROLLBACK;
 DROP ROLE regress_cqrs_other;
 
 --
