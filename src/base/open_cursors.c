@@ -212,19 +212,18 @@ portals(void)
 	return result;
 }
 
+/*
+ * What we know of a cursor hangs on its memory; to look through all that we know
+ * would cost the square of how many are open.
+ */
 static OpenCursor *
 find(Portal portal)
 {
-	dlist_iter	iter;
+	MemoryContextCallback *callback = portal->portalContext->reset_cbs;
 
-	dlist_foreach(iter, &known)
-	{
-		OpenCursor *cursor = dlist_container(OpenCursor, node, iter.cur);
-
-		if (cursor->portal == portal)
-			return cursor;
-	}
-	return NULL;
+	while (callback && callback->func != forget)
+		callback = callback->next;
+	return callback ? callback->arg : NULL;
 }
 
 static void
