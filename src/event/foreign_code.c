@@ -35,6 +35,7 @@
 #include "base/compat.h"
 #include "event/foreign_code.h"
 
+static void tell_of_missing_owner(void *arg);
 static bool may_harm(Node *node, void *context);
 static bool function_may_harm(Oid function, void *context);
 
@@ -69,6 +70,13 @@ cqrs_foreign_planning_begin(CqrsForeignCode *foreign)
 	cqrs_fence_begin(OidIsValid(foreign->owner) ? foreign->owner : ROLE_PG_CHECKPOINT,
 					 NULL, &foreign->before);
 	cqrs_fence_detach();
+	if (!OidIsValid(foreign->owner))
+	{
+		foreign->callback.callback = tell_of_missing_owner;
+		foreign->callback.arg = foreign;
+		foreign->callback.previous = error_context_stack;
+		error_context_stack = &foreign->callback;
+	}
 	return true;
 }
 
@@ -80,7 +88,8 @@ cqrs_foreign_begin(CqrsForeignCode *foreign)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("the role that registered %s \"%s\" does not exist any more",
 						foreign->what, foreign->name),
-				 errdetail("Its payload has constraints with functions, which run as that role.")));
+				 errdetail("Its payload has constraints with functions, which run as that role."),
+				 errhint("The owner of the extension may name another one in column \"owner\" of table \"cqrs.event_type\".")));
 	cqrs_fence_begin(foreign->owner, NULL, &foreign->before);
 	cqrs_fence_detach();
 }
@@ -88,7 +97,22 @@ cqrs_foreign_begin(CqrsForeignCode *foreign)
 void
 cqrs_foreign_end(const CqrsForeignCode *foreign)
 {
+	/* only planning goes on without an owner */
+	if (!OidIsValid(foreign->owner))
+		error_context_stack = foreign->callback.previous;
 	cqrs_fence_end(&foreign->before);
+}
+
+/*
+ * Else an error would speak of a role that nobody knows of.
+ */
+static void
+tell_of_missing_owner(void *arg)
+{
+	const CqrsForeignCode *foreign = arg;
+
+	errcontext("planning of the payload's constraints, without rights, as the role that registered %s \"%s\" does not exist any more",
+			   foreign->what, foreign->name);
 }
 
 static bool

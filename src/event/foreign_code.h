@@ -27,7 +27,8 @@ typedef struct CqrsForeignCode
 	Oid			owner;
 	const char *what;
 	const char *name;
-	CqrsIdentity before;		/* private */
+	CqrsIdentity before;		/* private, like the next */
+	ErrorContextCallback callback;
 } CqrsForeignCode;
 
 /*

@@ -118,9 +118,14 @@ CREATE DOMAIN theirs.positive AS int CHECK (VALUE > 0);
 CREATE TYPE theirs.plain AS (a theirs.positive);
 GRANT EXECUTE ON FUNCTION evil.constant TO PUBLIC;
 CREATE TYPE theirs.planned AS (a evil.bounded);
+CREATE FUNCTION theirs.private_constant() RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN 1; END';
+REVOKE ALL ON FUNCTION theirs.private_constant FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION theirs.private_constant TO regress_cqrs_leaver;
+CREATE DOMAIN theirs.bounded AS int CHECK (VALUE > theirs.private_constant());
+CREATE TYPE theirs.private AS (a theirs.bounded);
 SET ROLE regress_cqrs_leaver;
 SELECT cqrs_create_event_type('LeftBehind', 'evil.failing_payload'), cqrs_create_event_type('LeftPlain', 'theirs.plain'),
-	cqrs_create_event_type('LeftPlanned', 'theirs.planned');
+	cqrs_create_event_type('LeftPlanned', 'theirs.planned'), cqrs_create_event_type('LeftPrivate', 'theirs.private');
 RESET ROLE;
 SELECT cqrs_emit('left-1', 'LeftBehind', '{"a": 2}'), cqrs_emit('left-1', 'LeftPlain', '{"a": 2}');
 TRUNCATE song;
@@ -130,6 +135,9 @@ SELECT * FROM fails($$SELECT cqrs_emit('left-1', 'LeftBehind', '{"a": 2}')$$);
 SELECT cqrs_emit('left-1', 'LeftPlain', '{"a": 2}');
 SELECT state FROM fails($$SELECT cqrs_emit('left-1', 'LeftPlain', '{"a": 0}')$$);
 SELECT cqrs_emit('left-1', 'LeftPlanned', '{"a": 2}');
+\set VERBOSITY default
+SELECT cqrs_emit('left-1', 'LeftPrivate', '{"a": 2}');
+\set VERBOSITY terse
 SELECT DISTINCT who FROM song;
 DELETE FROM cqrs.event_type WHERE name ~ '^(Evil|Left)';
 RESET search_path;
