@@ -215,7 +215,7 @@ COMMENT ON FUNCTION cqrs_actor() IS
 
 CREATE FUNCTION cqrs_token()
 	RETURNS text
-	LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
+	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION cqrs_token() IS 'Token of this transaction, or else of the last one of this session, that appended events';
 
 CREATE FUNCTION cqrs_prune_ledger(max_rows bigint DEFAULT 10000)

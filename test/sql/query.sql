@@ -78,6 +78,7 @@ CREATE FUNCTION made() RETURNS SETOF int LANGUAGE sql STABLE AS
 SELECT cqrs_create_query('Made', 'made()');
 SELECT * FROM fails($$SELECT count(*) FROM cqrs_query('Made')$$);
 SELECT * FROM cqrs_query('Made') LIMIT 3;
+SELECT * FROM cqrs_query('Made', token => cqrs_token()) LIMIT 3;
 SELECT cqrs_query('Made') LIMIT 3;
 BEGIN;
 DECLARE c CURSOR FOR SELECT * FROM cqrs_query('Made');

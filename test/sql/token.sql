@@ -81,6 +81,32 @@ SELECT cqrs_token() AS own_token \gset
 COMMIT;
 SELECT :'own_token' <> :'token' AS new, cqrs_token() = :'own_token' AS same;
 
+-- within a statement it is what has been appended by then, wherever it is asked
+BEGIN;
+SELECT cqrs_token() = :'own_token' AS last_one, cqrs_emit('token-1', 'X') > 0 AS appended, cqrs_token() <> :'own_token' AS this_one;
+ROLLBACK;
+BEGIN;
+SELECT bool_or(cqrs_token() <> :'own_token') AS this_one FROM (SELECT cqrs_emit('token-1', 'X') FROM generate_series(1, 2) OFFSET 0) s;
+ROLLBACK;
+BEGIN;
+DO $$
+DECLARE
+	before text := cqrs_token();
+BEGIN
+	FOR i IN 1..2 LOOP
+		RAISE INFO 'changed: %', cqrs_token() <> before;
+		PERFORM cqrs_emit('token-1', 'X');
+	END LOOP;
+END $$;
+ROLLBACK;
+PREPARE ask AS SELECT cqrs_token() = $1 AS same;
+EXECUTE ask(:'own_token');
+BEGIN;
+SELECT cqrs_emit('token-1', 'X') > 0 AS appended;
+EXECUTE ask(:'own_token');
+ROLLBACK;
+DEALLOCATE ask;
+
 -- what is no token; a long one is not told in full
 SELECT length(text), f.state, length(f.message) FROM unnest(ARRAY['', '1-1', 'x', repeat('1', 1000000)]) text,
 	fails(format('SELECT cqrs_wait(%L)', text)) f;
