@@ -118,6 +118,7 @@ OBJS = \
 	src/worker/launcher.o \
 	src/worker/process.o \
 	src/worker/processed.o \
+	src/worker/prune.o \
 	src/worker/scan.o \
 	src/worker/settled.o \
 	src/worker/status_sql.o \

@@ -42,6 +42,7 @@
 #include "stats/counters.h"
 #include "worker/launcher.h"
 #include "worker/process.h"
+#include "worker/prune.h"
 
 extern PGDLLEXPORT void cqrs_launcher_main(Datum main_arg);
 
@@ -50,10 +51,6 @@ extern PGDLLEXPORT void cqrs_launcher_main(Datum main_arg);
 
 /* all databases are looked into no more often than this: any user may cause it */
 #define LIST_MS 1000
-
-/* old rows of the ledger are removed each hundredth of the retention, within these bounds */
-#define MIN_PRUNE_MS (10 * 1000)
-#define MAX_PRUNE_MS (60 * 60 * 1000)
 
 /* databases to be looked into, and those that have been, in the launcher's own memory */
 static List *to_scan = NIL;
@@ -78,7 +75,6 @@ static bool is_scanning(void);
 static void scan_again(Oid database);
 static Oid	next_to_scan(TimestampTz now, TimestampTz *due);
 static void poll(TimestampTz now);
-static TimestampTz request_pruning(TimestampTz now);
 static void wait_until(TimestampTz deadline);
 
 /*
@@ -153,7 +149,7 @@ cqrs_launcher_main(Datum main_arg)
 			}
 		}
 		poll(now);
-		prune_due = request_pruning(now);
+		prune_due = cqrs_prune_request(now);
 		/* what is not known gets no worker, so looking comes first */
 		scan_due = scan_databases(now);
 		CQRS_STOP_POINT("launcher-assigns");
@@ -413,41 +409,6 @@ poll(TimestampTz now)
 	/* also when the setting has become smaller */
 	if (next_poll == 0 || now >= next_poll || next_poll > latest)
 		next_poll = latest;
-}
-
-/*
- * Has scanners remove old rows from the ledgers of their databases, and says
- * when the next is due.
- */
-static TimestampTz
-request_pruning(TimestampTz now)
-{
-	int64		interval = (int64) cqrs_ledger_retention * SECS_PER_MINUTE * 1000 / 100;
-	TimestampTz latest = TimestampTzPlusMilliseconds(now, Max(MIN_PRUNE_MS, Min(interval, MAX_PRUNE_MS)));
-	TimestampTz next = DT_NOEND;
-	CqrsBoard  *board;
-
-	if (cqrs_max_workers == 0 || cqrs_ledger_retention < 0)
-		return DT_NOEND;
-
-	board = cqrs_board_lock(LW_EXCLUSIVE);
-	for (int i = 0; i < CQRS_MAX_DATABASES; i++)
-	{
-		CqrsBoardDatabase *database = &board->databases[i];
-
-		if (!OidIsValid(database->oid))
-			continue;
-		if (database->prune_at != 0 && now >= database->prune_at)
-			database->needs_prune = database->needs_scan = true;
-		/* soon after the start, and also when the setting has become smaller */
-		if (database->prune_at == 0)
-			database->prune_at = TimestampTzPlusMilliseconds(now, MIN_PRUNE_MS);
-		else if (now >= database->prune_at || database->prune_at > latest)
-			database->prune_at = latest;
-		next = Min(next, database->prune_at);
-	}
-	cqrs_board_unlock();
-	return next;
 }
 
 static void

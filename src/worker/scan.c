@@ -6,9 +6,7 @@
  * NOTES
  *		The launcher is connected to no database, so it sends somebody to look:
  *		a process that lists the projections on the board, and ends.  As it is
- *		there, it also removes old rows from the ledger, when the launcher says
- *		so: some blocks a transaction, and not for long, as other databases wait
- *		to be looked into.  What is left is for the next one that comes.
+ *		there, it also removes old rows from the ledger: see prune.c.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -39,20 +37,16 @@
 #include "base/extension.h"
 #include "base/plans.h"
 #include "base/stop_point.h"
-#include "command/ledger.h"
 #include "event/incarnation.h"
 #include "projection/lifecycle.h"
 #include "projection/registry.h"
 #include "worker/process.h"
+#include "worker/prune.h"
 
 extern PGDLLEXPORT void cqrs_scanner_main(Datum main_arg);
 
 /* others wait to be looked into, so nobody waits longer for a lock; the launcher sends another one */
 #define LOCK_TIMEOUT "5s"
-
-/* one transaction looks at so many blocks of the ledger, one scanner works for so long */
-#define PRUNE_BLOCKS 128
-#define PRUNE_MS 2000
 
 static void scan_database(CqrsBoardDatabase *database, List **orphans);
 static void look_at_prepared(CqrsBoardDatabase *database);
@@ -63,8 +57,6 @@ static void stop_orphans(List *orphans);
 static bool list_task(int pool, const char *name, bool others, bool running);
 static void end_listing(CqrsBoardDatabase *database);
 static bool may_be_served(Oid role);
-static bool must_prune(CqrsBoardDatabase *database);
-static void prune_ledger(CqrsBoardSlot *slot, CqrsBoardDatabase *database);
 
 /*
  * The process.
@@ -116,8 +108,8 @@ cqrs_scanner_main(Datum main_arg)
 
 	if (orphans != NIL)
 		stop_orphans(orphans);
-	if (database && must_prune(database))
-		prune_ledger(slot, database);
+	if (database)
+		cqrs_prune_for_a_while(slot, database);
 }
 
 static void
@@ -338,52 +330,4 @@ may_be_served(Oid role)
 		ReleaseSysCache(tuple);
 	}
 	return result;
-}
-
-static bool
-must_prune(CqrsBoardDatabase *database)
-{
-	bool		result;
-
-	cqrs_board_lock(LW_EXCLUSIVE);
-	result = database->oid == MyDatabaseId && database->needs_prune;
-	database->needs_prune = false;
-	cqrs_board_unlock();
-	return result;
-}
-
-/*
- * Goes through the ledger, from where the last one has stopped.
- */
-static void
-prune_ledger(CqrsBoardSlot *slot, CqrsBoardDatabase *database)
-{
-	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PRUNE_MS);
-	BlockNumber block = database->prune_block;
-
-	pgstat_report_appname("cqrs: removing old commands");
-	do
-	{
-		SetCurrentStatementStartTimestamp();
-		StartTransactionCommand();
-		/* it may have been dropped, or updated, in the meantime */
-		if (cqrs_extension_state(NULL) != CQRS_EXTENSION_READY)
-		{
-			CommitTransactionCommand();
-			return;
-		}
-		PushActiveSnapshot(GetTransactionSnapshot());
-		cqrs_ledger_prune(&block, PRUNE_BLOCKS, PG_INT64_MAX);
-		PopActiveSnapshot();
-		CommitTransactionCommand();
-	} while (block != 0 && !slot->leave && GetCurrentTimestamp() < end);
-
-	cqrs_board_lock(LW_EXCLUSIVE);
-	if (database->oid == MyDatabaseId)
-	{
-		database->prune_block = block;
-		if (block != 0)
-			database->needs_prune = database->needs_scan = true;
-	}
-	cqrs_board_unlock();
 }
