@@ -22,6 +22,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "base/extension.h"
 #include "base/guc.h"
@@ -79,7 +80,7 @@ cqrs_prune_request(TimestampTz now)
 void
 cqrs_prune_for_a_while(CqrsBoardSlot *slot, CqrsBoardDatabase *database)
 {
-	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PRUNE_MS);
+	TimestampTz end = TimestampTzPlusMilliseconds(cqrs_clock(), PRUNE_MS);
 	BlockNumber block = database->prune_block;
 
 	if (!must_prune(database))
@@ -99,7 +100,7 @@ cqrs_prune_for_a_while(CqrsBoardSlot *slot, CqrsBoardDatabase *database)
 		cqrs_ledger_prune(&block, PRUNE_BLOCKS, PG_INT64_MAX);
 		PopActiveSnapshot();
 		CommitTransactionCommand();
-	} while (block != 0 && !slot->leave && GetCurrentTimestamp() < end);
+	} while (block != 0 && !slot->leave && cqrs_clock() < end);
 
 	cqrs_board_lock(LW_EXCLUSIVE);
 	if (database->oid == MyDatabaseId)
