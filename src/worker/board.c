@@ -152,6 +152,7 @@ cqrs_board_forget_database(Oid oid)
 	if (database)
 	{
 		database->n_pools = database->n_unserved = 0;
+		database->needs_prune = false;
 		database->other_version = 0;
 		pg_atomic_write_u32(&database->armed, 0);
 		if (!busy)

@@ -70,10 +70,12 @@ static void list_databases(bool all);
 static List *read_databases(List **existing);
 static void drop_missing_databases(List *present);
 static TimestampTz scan_databases(TimestampTz now);
-static void collect_changed(void);
+static void collect_unpruned(void);
 static bool is_scanning(void);
 static void scan_again(Oid database);
 static Oid	next_to_scan(TimestampTz now, TimestampTz *due);
+static Oid	next_changed(TimestampTz now, TimestampTz *due);
+static Oid	next_listed(TimestampTz now, TimestampTz *due);
 static void poll(TimestampTz now);
 static void wait_until(TimestampTz deadline);
 
@@ -277,11 +279,9 @@ scan_databases(TimestampTz now)
 	TimestampTz due;
 	Oid			database;
 
-	if (cqrs_max_workers == 0)
+	if (cqrs_max_workers == 0 || is_scanning())
 		return DT_NOEND;
-	collect_changed();
-	if (is_scanning() || to_scan == NIL)
-		return DT_NOEND;
+	collect_unpruned();
 	if (now < next_scan)
 		return next_scan;
 
@@ -297,29 +297,24 @@ scan_databases(TimestampTz now)
 	if (start == CQRS_PROCESS_NO_WORKER)
 		cqrs_assign_make_room(now);
 	before = MemoryContextSwitchTo(lasting);
-	to_scan = lappend_oid(to_scan, database);
+	to_scan = list_append_unique_oid(to_scan, database);
 	MemoryContextSwitchTo(before);
 	next_scan = TimestampTzPlusMilliseconds(now, SCAN_RETRY_MS);
 	return next_scan;
 }
 
 /*
- * Databases whose projections have just changed come before all others.
+ * Where old rows of the ledger are to be removed, the list is soon enough.
  */
 static void
-collect_changed(void)
+collect_unpruned(void)
 {
 	CqrsBoard  *board = cqrs_board();
 	MemoryContext before = MemoryContextSwitchTo(lasting);
 
 	for (int i = 0; i < CQRS_MAX_DATABASES; i++)
-	{
-		if (!board->databases[i].needs_scan || !OidIsValid(board->databases[i].oid))
-			continue;
-		board->databases[i].needs_scan = false;
-		if (!list_member_oid(to_scan, board->databases[i].oid))
-			to_scan = lcons_oid(board->databases[i].oid, to_scan);
-	}
+		if (board->databases[i].needs_prune && OidIsValid(board->databases[i].oid))
+			to_scan = list_append_unique_oid(to_scan, board->databases[i].oid);
 	MemoryContextSwitchTo(before);
 }
 
@@ -367,27 +362,72 @@ scan_again(Oid database)
 }
 
 /*
- * Takes a database from the list; InvalidOid when all have to wait, the first one
- * until *due.
+ * Chooses a database; InvalidOid when all have to wait, the first one until *due.
+ * Those whose projections have changed and those on the list take turns, so
+ * that nobody keeps others waiting by what he does in his own.
  */
 static Oid
 next_to_scan(TimestampTz now, TimestampTz *due)
 {
-	ListCell   *lc;
+	static bool listed_first = false;
+	CqrsBoardDatabase *entry;
+	Oid			database;
 
 	*due = DT_NOEND;
+	database = listed_first ? next_listed(now, due) : next_changed(now, due);
+	if (!OidIsValid(database))
+		database = listed_first ? next_changed(now, due) : next_listed(now, due);
+	if (!OidIsValid(database))
+		return InvalidOid;
+	listed_first = !listed_first;
+
+	/* one look does for both */
+	to_scan = list_delete_oid(to_scan, database);
+	entry = cqrs_board_database(database, false);
+	if (entry)
+		entry->needs_scan = false;
+	return database;
+}
+
+/*
+ * They take turns, too: the next one on the board.
+ */
+static Oid
+next_changed(TimestampTz now, TimestampTz *due)
+{
+	static int	last = 0;
+
+	for (int i = 1; i <= CQRS_MAX_DATABASES; i++)
+	{
+		int			number = (last + i) % CQRS_MAX_DATABASES;
+		CqrsBoardDatabase *database = &cqrs_board()->databases[number];
+		TimestampTz until;
+
+		if (!database->needs_scan || !OidIsValid(database->oid))
+			continue;
+		until = cqrs_failed_until(database->oid);
+		if (now >= until)
+		{
+			last = number;
+			return database->oid;
+		}
+		*due = Min(*due, until);
+	}
+	return InvalidOid;
+}
+
+static Oid
+next_listed(TimestampTz now, TimestampTz *due)
+{
+	ListCell   *lc;
+
 	foreach(lc, to_scan)
 	{
-		Oid			database = lfirst_oid(lc);
-		TimestampTz until = cqrs_failed_until(database);
+		TimestampTz until = cqrs_failed_until(lfirst_oid(lc));
 
-		if (now < until)
-		{
-			*due = Min(*due, until);
-			continue;
-		}
-		to_scan = foreach_delete_current(to_scan, lc);
-		return database;
+		if (now >= until)
+			return lfirst_oid(lc);
+		*due = Min(*due, until);
 	}
 	return InvalidOid;
 }

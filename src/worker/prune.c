@@ -62,7 +62,7 @@ cqrs_prune_request(TimestampTz now)
 		if (!OidIsValid(database->oid))
 			continue;
 		if (database->prune_at != 0 && now >= database->prune_at)
-			database->needs_prune = database->needs_scan = true;
+			database->needs_prune = true;
 		/* soon after the start, and also when the setting has become smaller */
 		if (database->prune_at == 0)
 			database->prune_at = TimestampTzPlusMilliseconds(now, MIN_PRUNE_MS);
@@ -107,7 +107,7 @@ cqrs_prune_for_a_while(CqrsBoardSlot *slot, CqrsBoardDatabase *database)
 	{
 		database->prune_block = block;
 		if (block != 0)
-			database->needs_prune = database->needs_scan = true;
+			database->needs_prune = true;
 	}
 	cqrs_board_unlock();
 }

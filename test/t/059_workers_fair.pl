@@ -10,12 +10,42 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Workers;
 
-my $node = new_node('main', "cqrs.max_workers = 1\ncqrs.ledger_retention = -1\n");
+my $node = new_node('main', "cqrs.max_workers = 1\ncqrs.ledger_retention = -1\nshared_preload_libraries = 'cqrs, cqrs_test'\n");
 $node->start;
 create_database($node, $_) for qw(d e f);
 define_projection($node, $_, 'p') for qw(d e f);
 emit($node, $_, 'one') for qw(d e f);
 caught_up_ok($node, $_, 'p', "workers serve $_") for qw(d e f);
+
+# Projections that change all the time: a scanner is at work, and the next one is
+# asked for, but so is one for another database
+sub change_projection
+{
+	my ($database) = @_;
+	$node->safe_psql($database, q{SELECT cqrs_pause('p')});
+	$node->safe_psql($database, q{SELECT cqrs_resume('p')});
+	return;
+}
+my $scanned = q{SELECT datname FROM pg_stat_activity WHERE pid = };
+$node->safe_psql('d', 'CREATE EXTENSION cqrs_test');
+eventually($node, 'd', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cqrs scanner'}, '0', 'nobody looks for projections');
+foreach my $others ([qw(e f)], [qw(f e)])
+{
+	stop_at($node, 'scanner-listed');
+	change_projection('d');
+	is($node->safe_psql('d', $scanned . stopped_at($node, 'scanner-listed')), 'd', 'a database is looked into');
+	my %seen;
+	change_projection($_) for @$others, 'd';
+	for (1 .. 2)
+	{
+		$node->safe_psql('d', q{SELECT cqrs_test.go_on('scanner-listed'), cqrs_test.stop_at('scanner-listed')});
+		$seen{$node->safe_psql('d', $scanned . stopped_at($node, 'scanner-listed'))} = 1;
+		change_projection('d');
+	}
+	is(join(' ', sort keys %seen), 'e f', '... and two others before it gets its next turn');
+	$node->safe_psql('d', q{SELECT cqrs_test.go_on('scanner-listed')});
+	eventually($node, 'd', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cqrs scanner'}, '0', '... which it gets');
+}
 
 # A projection that has always something to do, and the rebuild of another one
 $node->safe_psql('d', q{
