@@ -116,6 +116,7 @@ OBJS = \
 	src/worker/board.o \
 	src/worker/failed.o \
 	src/worker/launcher.o \
+	src/worker/pool.o \
 	src/worker/process.o \
 	src/worker/processed.o \
 	src/worker/prune.o \

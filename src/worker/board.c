@@ -279,57 +279,6 @@ cqrs_board_find_database(Oid oid)
 }
 
 /*
- * Its number, or -1.
- */
-int
-cqrs_board_pool(Oid database, Oid owner, bool create)
-{
-	CqrsBoard  *board = cqrs_board();
-	int			free_pool = -1;
-
-	for (int i = 0; i < CQRS_MAX_POOLS; i++)
-	{
-		CqrsBoardPool *pool = &board->pools[i];
-
-		if (pool->database == database && pool->owner == owner)
-			return i;
-		if (!OidIsValid(pool->database) && free_pool < 0)
-			free_pool = i;
-	}
-	if (!create || free_pool < 0)
-		return -1;
-	memset(&board->pools[free_pool], 0, sizeof(CqrsBoardPool));
-	board->pools[free_pool].database = database;
-	board->pools[free_pool].owner = owner;
-	return free_pool;
-}
-
-/*
- * To be called when a pool has been listed, or has got or lost a worker.
- */
-void
-cqrs_board_count_pools(CqrsBoardDatabase *database)
-{
-	CqrsBoard  *board = cqrs_board();
-	int			n_pools = 0;
-	int			n_unserved = 0;
-
-	for (int i = 0; i < CQRS_MAX_POOLS; i++)
-	{
-		CqrsBoardPool *pool = &board->pools[i];
-
-		if (pool->database != database->oid || !pool->listed ||
-			pool->problem == CQRS_POOL_NO_LOGIN)
-			continue;
-		n_pools++;
-		if (pool->n_workers == 0)
-			n_unserved++;
-	}
-	database->n_pools = n_pools;
-	database->n_unserved = n_unserved;
-}
-
-/*
  * The process is to end, after its batch if it has one.
  */
 void

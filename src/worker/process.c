@@ -222,7 +222,9 @@ take_slot(Oid database, int pool, uint32 *generation)
 	for (int i = 0; i < CQRS_MAX_SLOTS && number < 0; i++)
 		if (board->slots[i].state == CQRS_SLOT_FREE)
 			number = i;
-	if (cqrs_board_is_blocked(database))
+	/* the pool's place may have been given to another one */
+	if (cqrs_board_is_blocked(database) ||
+		(pool >= 0 && board->pools[pool].database != database))
 		number = -1;
 	if (number >= 0)
 	{

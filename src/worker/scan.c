@@ -189,8 +189,10 @@ list_projection(const CqrsProjection *projection, Oid role)
 	bool		listed = false;
 
 	board = cqrs_board_lock(LW_EXCLUSIVE);
-	pool = cqrs_board_pool(MyDatabaseId, role, true);
-	if (pool >= 0)
+	pool = cqrs_board_pool(MyDatabaseId, role, running || others);
+	if (pool < 0)
+		listed = !running && !others;
+	else
 		listed = list_task(pool, projection->name, false, running) &&
 			(!others || list_task(pool, projection->name, true, others));
 	if (pool >= 0 && (running || others))

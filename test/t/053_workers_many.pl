@@ -97,6 +97,19 @@ $node->safe_psql('many', q{
 is($node->safe_psql('many', q{SELECT cqrs_emit('s', 'T'); SELECT cqrs_wait(timeout => '30s'); SELECT sum(t1.n + t60.n) FROM shop.t1, shop.t60}), "1\nt\n2", 'sixty projections are served');
 eventually($node, 'many', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cqrs worker'}, '0', 'idle projections have no process');
 is($node->safe_psql('many', q{SELECT cqrs_emit('s', 'T'); SELECT cqrs_wait(timeout => '30s')}), "2\nt", '... and get one when there is something to do');
+
+# More owners than there is room for
+create_database($node, 'owners');
+$offset = -s $node->logfile;
+$node->safe_psql('owners', q{
+	DO $$ BEGIN FOR i IN 1 .. 1024 LOOP EXECUTE format('CREATE ROLE owner%s', i); END LOOP; END $$;
+	INSERT INTO cqrs.projection (name, owner, read_schema, on_error, mode, state, live_build)
+		SELECT 'p' || i, 'owner' || i, 'shop', 'park', 'async', 'running', 1 FROM generate_series(1, 1024) i});
+ok($node->wait_for_log(qr/WARNING:  not all projections of database "owners" can be served/, $offset), 'a warning says that there are too many owners');
+$node->safe_psql('owners', 'DELETE FROM cqrs.projection');
+define_projection($node, 'owners', 'p');
+emit($node, 'owners', 'first');
+caught_up_ok($node, 'owners', 'p', 'when they have gone, another one finds a place');
 $node->stop;
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|terminated by signal/, 'no crash');
 
