@@ -299,8 +299,11 @@ scan_databases(TimestampTz now)
 	before = MemoryContextSwitchTo(lasting);
 	to_scan = list_append_unique_oid(to_scan, database);
 	MemoryContextSwitchTo(before);
-	next_scan = TimestampTzPlusMilliseconds(now, SCAN_RETRY_MS);
-	return next_scan;
+	due = TimestampTzPlusMilliseconds(now, SCAN_RETRY_MS);
+	/* a process that ends wakes us, and its place must not go to somebody else first */
+	if (start != CQRS_PROCESS_NO_WORKER)
+		next_scan = due;
+	return due;
 }
 
 /*

@@ -61,7 +61,7 @@ static BackgroundWorkerHandle *handles[CQRS_MAX_SLOTS];
 static uint32 generations[CQRS_MAX_SLOTS];
 
 static int	take_slot(Oid database, int pool, uint32 *generation);
-static void give_back(int number, uint32 generation);
+static void give_back(int number, uint32 generation, bool started);
 static void at_exit(int code, Datum arg);
 static void note_unscanned(const CqrsBoardSlot *slot);
 
@@ -100,7 +100,7 @@ cqrs_process_start(Oid database, int pool)
 	MemoryContextSwitchTo(before);
 
 	if (!started)
-		give_back(number, generation);
+		give_back(number, generation, false);
 	return started ? CQRS_PROCESS_STARTED : CQRS_PROCESS_NO_WORKER;
 }
 
@@ -123,11 +123,11 @@ cqrs_process_reap(void)
 				continue;
 			pfree(handles[i]);
 			handles[i] = NULL;
-			give_back(i, generations[i]);
+			give_back(i, generations[i], true);
 		}
 		else if (slot->state == CQRS_SLOT_STARTING && slot->pid == 0 &&
 				 TimestampDifferenceExceeds(slot->started_at, now, COME_UP_MS))
-			give_back(i, slot->generation);
+			give_back(i, slot->generation, true);
 	}
 }
 
@@ -260,14 +260,15 @@ take_slot(Oid database, int pool, uint32 *generation)
  * Frees a slot whose process has not attached, and will not.
  */
 static void
-give_back(int number, uint32 generation)
+give_back(int number, uint32 generation, bool started)
 {
 	CqrsBoardSlot *slot = &cqrs_board_lock(LW_EXCLUSIVE)->slots[number];
 	bool		freed = false;
 
 	if (slot->generation == generation && slot->state == CQRS_SLOT_STARTING && slot->pid == 0)
 	{
-		note_unscanned(slot);
+		if (started)
+			note_unscanned(slot);
 		cqrs_board_free_slot(slot);
 		freed = true;
 	}

@@ -97,6 +97,15 @@ define_projection($node, 'e', 'q');
 emit($node, 'e', 'second');
 caught_up_ok($node, 'e', 'q', '... and in the end the one with the lock');
 
+# One process for all: that it is taken is no failure of the database, and no reason to wait
+$node->append_conf('postgresql.conf', "cqrs.retry_min = 1h\ncqrs.retry_max = 1h\nmax_worker_processes = 3");
+$node->restart;
+emit($node, 'd', 'last');
+caught_up_ok($node, 'd', 'p', 'a worker has the only process');
+define_projection($node, 'f', 'q');
+emit($node, 'f', 'last');
+caught_up_ok($node, 'f', 'q', '... and goes when another database is to be looked into');
+
 $node->stop;
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|terminated by signal/, 'no crash');
 done_testing();
