@@ -11,7 +11,7 @@
  *		the other.  Who takes the flag down, and nobody else, sets the latch:
  *		under load nobody sleeps, and a commit costs one atomic addition.
  *
- *		Databases without a sleeping worker for each of their pools, or with a
+ *		Databases with a worker that does not sleep, and may be stuck, or with a
  *		pool that has none at all, are for the launcher to look at.  It is told
  *		once ("armed") until it has looked, and whenever a worker ends.
  *
@@ -90,7 +90,7 @@ cqrs_board_database(Oid oid, bool create)
 		if (OidIsValid(database->oid))
 			continue;
 		result = database;
-		database->n_pools = database->n_unserved = 0;
+		database->n_workers = database->n_unserved = 0;
 		database->needs_scan = database->needs_scan_when_prepared = false;
 		database->needs_prune = false;
 		database->prune_at = 0;
@@ -151,7 +151,7 @@ cqrs_board_forget_database(Oid oid)
 		}
 	if (database)
 	{
-		database->n_pools = database->n_unserved = 0;
+		database->n_unserved = 0;
 		database->needs_prune = false;
 		database->other_version = 0;
 		pg_atomic_write_u32(&database->armed, 0);
@@ -193,8 +193,8 @@ cqrs_board_announce(CqrsBoardDatabase *database)
 }
 
 /*
- * Wakes the workers of a database that sleep, and the launcher when it has a
- * pool without one that does.
+ * Wakes the workers of a database that sleep, and the launcher when there is one
+ * that does not, or a pool without any.
  */
 void
 cqrs_board_wake(CqrsBoardDatabase *database)
@@ -216,7 +216,7 @@ cqrs_board_wake(CqrsBoardDatabase *database)
 				SetLatch(&proc->procLatch);
 		}
 	}
-	if (((int) sleepers < database->n_pools || database->n_unserved > 0) &&
+	if (((int) sleepers < database->n_workers || database->n_unserved > 0) &&
 		pg_atomic_read_u32(&database->armed) == 0 &&
 		pg_atomic_exchange_u32(&database->armed, 1) == 0)
 		cqrs_board_wake_launcher();

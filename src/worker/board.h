@@ -40,8 +40,8 @@
 typedef struct CqrsBoardDatabase
 {
 	Oid			oid;			/* InvalidOid: free */
-	int			n_pools;		/* that workers can serve; may be read without lock */
-	int			n_unserved;		/* of these, how many have no worker; may be read without lock */
+	int			n_workers;		/* started ones included; may be read without lock */
+	int			n_unserved;		/* pools that workers can serve, and that have none; may be read without lock */
 	bool		needs_scan;		/* have projections changed? */
 	bool		needs_scan_when_prepared;	/* so will they, by COMMIT PREPARED; set back by scans */
 	bool		needs_prune;	/* are old rows of the ledger to be removed? */

@@ -54,21 +54,20 @@ void
 cqrs_board_count_pools(CqrsBoardDatabase *database)
 {
 	CqrsBoard  *board = cqrs_board();
-	int			n_pools = 0;
+	int			n_workers = 0;
 	int			n_unserved = 0;
 
 	for (int i = 0; i < CQRS_MAX_POOLS; i++)
 	{
 		CqrsBoardPool *pool = &board->pools[i];
 
-		if (pool->database != database->oid || !pool->listed ||
-			pool->problem == CQRS_POOL_NO_LOGIN)
+		if (pool->database != database->oid)
 			continue;
-		n_pools++;
-		if (pool->n_workers == 0)
+		n_workers += pool->n_workers;
+		if (pool->listed && pool->problem != CQRS_POOL_NO_LOGIN && pool->n_workers == 0)
 			n_unserved++;
 	}
-	database->n_pools = n_pools;
+	database->n_workers = n_workers;
 	database->n_unserved = n_unserved;
 }
 

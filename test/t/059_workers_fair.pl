@@ -97,6 +97,30 @@ define_projection($node, 'e', 'q');
 emit($node, 'e', 'second');
 caught_up_ok($node, 'e', 'q', '... and in the end the one with the lock');
 
+# One pool has two workers that have nothing to do, another one a worker that is stuck
+$node->append_conf('postgresql.conf', 'cqrs.max_workers = 4');
+$node->restart;
+create_database($node, 'g');
+$node->safe_psql('g', "CREATE ROLE $_ LOGIN SUPERUSER") for qw(alice bob);
+define_projection($node, 'g', $_, 'alice') for qw(a1 a2);
+define_projection($node, 'g', $_, 'bob') for qw(b1 b2);
+my $workers = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cqrs worker' AND };
+$lock = $node->background_psql('g');
+$lock->query_safe('BEGIN; LOCK TABLE "a1$1".a1_counts, "a2$1".a2_counts');
+emit($node, 'g', 'first');
+eventually($node, 'g', "$workers usename = 'alice' AND wait_event_type = 'Lock'", '2', 'two workers of one owner');
+$lock->query_safe('COMMIT');
+caught_up_ok($node, 'g', $_, '... and then they have nothing to do') for qw(a1 a2 b1 b2);
+$lock->query_safe('BEGIN; LOCK TABLE "b1$1".b1_counts');
+emit($node, 'g', 'second');
+eventually($node, 'g', "$workers usename = 'bob' AND wait_event_type = 'Lock'", '1', 'the worker of another one is stuck');
+emit($node, 'g', 'third');
+caught_up_ok($node, 'g', 'b2', '... and gets help');
+is($node->safe_psql('g', "$workers usename = 'alice'"), '2', '... while those who have nothing to do are still there');
+$lock->query_safe('COMMIT');
+caught_up_ok($node, 'g', $_, 'all go on') for qw(a1 a2 b1 b2);
+$lock->quit;
+
 # One process for all: that it is taken is no failure of the database, and no reason to wait
 $node->append_conf('postgresql.conf', "cqrs.retry_min = 1h\ncqrs.retry_max = 1h\nmax_worker_processes = 3");
 $node->restart;
