@@ -13,6 +13,7 @@
  *		that has had its share of time, which is told to go after its batch.
  *		One that does not come to the end of it does not make the others stay:
  *		the next one is told to go, and one that waits for a lock is ended.
+ *		A pool whose workers all wait for locks gets places of idle ones, too.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -66,7 +67,8 @@ static void disarm(CqrsBoard *board, int number, TimestampTz now);
 static void add_demand(CqrsBoard *board, int number, TimestampTz now);
 static int	neediest_pool(CqrsBoard *board, TimestampTz now);
 static int	count_workers(CqrsBoard *board);
-static void make_room(CqrsBoard *board, TimestampTz now);
+static void make_room(CqrsBoard *board, TimestampTz now, bool even_busy);
+static bool all_wait_for_locks(const CqrsBoard *board, int pool);
 static bool waits_for_lock(const CqrsBoardSlot *slot);
 static void dismiss_surplus(CqrsBoard *board);
 static bool start_worker(int pool, TimestampTz now);
@@ -94,10 +96,13 @@ cqrs_assign_workers(TimestampTz now)
 		full = (count_workers(board) >= cqrs_max_workers);
 		if (pool >= 0 && full && cqrs_max_workers > 0)
 		{
-			if (board->pools[pool].n_workers == 0)
-			{
+			bool		has_none = (board->pools[pool].n_workers == 0);
+
+			if (has_none)
 				note_waiting(&board->pools[pool]);
-				make_room(board, now);
+			if (has_none || all_wait_for_locks(board, pool))
+			{
+				make_room(board, now, has_none);
 				due = Min(due, TimestampTzPlusMilliseconds(now, HELP_MS));
 			}
 			demands[pool].ready = false;
@@ -126,7 +131,7 @@ cqrs_assign_workers(TimestampTz now)
 void
 cqrs_assign_make_room(TimestampTz now)
 {
-	make_room(cqrs_board_lock(LW_EXCLUSIVE), now);
+	make_room(cqrs_board_lock(LW_EXCLUSIVE), now, true);
 	cqrs_board_unlock();
 }
 
@@ -267,11 +272,11 @@ count_workers(CqrsBoard *board)
 }
 
 /*
- * Tells one worker to go, for the sake of somebody who has none.  Nobody goes
- * when somebody is on the way out already, and gets there.
+ * Tells one worker to go: an idle one, or for the sake of somebody who has none a
+ * busy one.  Nobody goes when somebody is on the way out already, and gets there.
  */
 static void
-make_room(CqrsBoard *board, TimestampTz now)
+make_room(CqrsBoard *board, TimestampTz now, bool even_busy)
 {
 	CqrsBoardSlot *best = NULL;
 
@@ -285,14 +290,14 @@ make_room(CqrsBoard *board, TimestampTz now)
 		{
 			if (!TimestampDifferenceExceeds(slot->leave_at, now, SHARE_MS))
 				return;
-			if (!waits_for_lock(slot))
+			if (!even_busy || !waits_for_lock(slot))
 				continue;
 			/* a process gives up its slot before it ends: this is still the one */
 			kill(slot->pid, SIGTERM);
 			return;
 		}
 		if (slot->state != CQRS_SLOT_IDLE &&
-			!TimestampDifferenceExceeds(slot->started_at, now, SHARE_MS))
+			(!even_busy || !TimestampDifferenceExceeds(slot->started_at, now, SHARE_MS)))
 			continue;
 		if (best == NULL ||
 			(slot->state == CQRS_SLOT_IDLE && best->state != CQRS_SLOT_IDLE) ||
@@ -302,6 +307,16 @@ make_room(CqrsBoard *board, TimestampTz now)
 	}
 	if (best)
 		cqrs_board_ask_to_leave(best);
+}
+
+static bool
+all_wait_for_locks(const CqrsBoard *board, int pool)
+{
+	for (int i = 0; i < CQRS_MAX_SLOTS; i++)
+		if (board->slots[i].state != CQRS_SLOT_FREE && board->slots[i].pool == pool &&
+			!waits_for_lock(&board->slots[i]))
+			return false;
+	return true;
 }
 
 /*
@@ -353,7 +368,7 @@ start_worker(int number, TimestampTz now)
 	else if (pool->n_workers == 0)
 	{
 		note_waiting(pool);
-		make_room(board, now);
+		make_room(board, now, true);
 	}
 	cqrs_board_unlock();
 

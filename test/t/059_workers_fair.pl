@@ -119,6 +119,22 @@ caught_up_ok($node, 'g', 'b2', '... and gets help');
 is($node->safe_psql('g', "$workers usename = 'alice'"), '2', '... while those who have nothing to do are still there');
 $lock->query_safe('COMMIT');
 caught_up_ok($node, 'g', $_, 'all go on') for qw(a1 a2 b1 b2);
+
+# All places are taken: by one that is stuck, and by one that has something to do now and then
+$node->safe_psql('g', q{SELECT cqrs_drop_projection('a1'); SELECT cqrs_drop_projection('a2')});
+$node->append_conf('postgresql.conf', 'cqrs.max_workers = 2');
+$node->reload;
+$load = IPC::Run::start([ 'pgbench', '-n', '-f', "$dir/emit.sql", '-R', 5, '-T', 600, $node->connstr('f') ],
+	'<', \undef, '>', "$dir/out", '2>&1');
+$lock->query_safe('BEGIN; LOCK TABLE "b1$1".b1_counts');
+emit($node, 'g', 'fourth');
+eventually($node, 'g', "$workers usename = 'bob' AND wait_event_type = 'Lock'", '1', 'a worker is stuck');
+emit($node, 'g', 'fifth');
+caught_up_ok($node, 'g', 'b2', '... and another one gets the place of one that is idle');
+$load->signal('INT');
+$load->finish;
+caught_up_ok($node, 'f', 'p', '... to which it comes back');
+$lock->query_safe('COMMIT');
 $lock->quit;
 
 # One process for all: that it is taken is no failure of the database, and no reason to wait
