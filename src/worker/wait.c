@@ -7,7 +7,8 @@
  *		On a primary the waiter sleeps on the condition variable of its
  *		database, which a worker broadcasts after each commit, and so does who
  *		changes a projection, or rolls back.  On a standby there is nobody to do
- *		so: it looks at the replayed cursor every few milliseconds.
+ *		so: it looks at the replayed cursor every few milliseconds.  When it is
+ *		promoted meanwhile, the waiter goes on as on a primary.
  *
  *		Where no worker can do it, the waiter applies the events itself, in
  *		its own transaction, if it may.
@@ -70,6 +71,7 @@ typedef struct Wait
 	bool		named;			/* has the caller named them? */
 	List	   *projections;	/* names that remain to be waited for */
 	TimestampTz deadline;
+	bool		recovering;		/* on a standby, as far as this look knows */
 	CqrsBoardDatabase *board;	/* NULL: there are no workers */
 	MemoryContext scratch;
 } Wait;
@@ -78,6 +80,7 @@ static bool wait_for_token(const char *text, ArrayType *projections, int64 timeo
 static void read_token(const char *text, CqrsToken *token);
 static List *list_projections(ArrayType *array, bool must_exist);
 static Verdict look(Wait *wait);
+static void look_for_workers(Wait *wait);
 static Verdict look_at_token(Wait *wait);
 static Verdict look_at_projection(Wait *wait, const char *name);
 static Verdict look_at_rest(const Wait *wait, const char *name, const CqrsProjection *projection);
@@ -126,13 +129,7 @@ wait_for_token(const char *text, ArrayType *array, int64 timeout)
 	if (text)
 	{
 		read_token(text, &wait.token);
-		if (!RecoveryInProgress() && cqrs_max_workers > 0)
-			wait.board = cqrs_board_my_database();
 		wait.scratch = AllocSetContextCreate(context, "cqrs look", ALLOCSET_DEFAULT_SIZES);
-
-		/* from now on, no broadcast is missed */
-		if (wait.board)
-			ConditionVariablePrepareToSleep(&wait.board->progress);
 		while ((verdict = look(&wait)) == VERDICT_NOT_YET && sleep_until_news(&wait))
 			;
 		if (wait.board)
@@ -188,6 +185,7 @@ look(Wait *wait)
 	MemoryContext before;
 	Verdict		verdict = VERDICT_DONE;
 
+	look_for_workers(wait);
 	MemoryContextReset(wait->scratch);
 	before = MemoryContextSwitchTo(wait->scratch);
 	if (wait->state == CQRS_TOKEN_OPEN)
@@ -200,6 +198,22 @@ look(Wait *wait)
 	}
 	MemoryContextSwitchTo(before);
 	return verdict;
+}
+
+/*
+ * A standby has none, until it is promoted.
+ */
+static void
+look_for_workers(Wait *wait)
+{
+	if (wait->board)
+		return;
+	wait->recovering = RecoveryInProgress();
+	if (!wait->recovering && cqrs_max_workers > 0)
+		wait->board = cqrs_board_my_database();
+	/* from now on, no broadcast is missed */
+	if (wait->board)
+		ConditionVariablePrepareToSleep(&wait->board->progress);
 }
 
 static Verdict
@@ -253,7 +267,7 @@ look_at_projection(Wait *wait, const char *name)
 			return look_at_rest(wait, name, projection);
 		if (wait->board && cqrs_board_is_idle(wait->board, name))
 			cqrs_board_announce(wait->board);
-		if (wait->board || RecoveryInProgress() || caught_up)
+		if (wait->board || wait->recovering || caught_up)
 			return VERDICT_NOT_YET;
 
 		verdict = apply_here(projection, &caught_up);

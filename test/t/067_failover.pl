@@ -39,11 +39,22 @@ foreach my $sql (q{SELECT cqrs_emit('a', 'T')}, q{SELECT cqrs_catch_up()}, q{SEL
 }
 is($standby->safe_psql('d', q{SELECT projection, state, events_behind FROM cqrs.projection_status; SELECT count(*) FROM cqrs.worker_status}), "p|running|0\n0", 'views can be read there');
 
+# Somebody waits there for what the primary cannot apply
+my $lock = $node->background_psql('d');
+$lock->query_safe('BEGIN; LOCK TABLE "p$1".p_counts');
+my $token = (split /\n/, $node->safe_psql('d', q{SELECT cqrs_emit('waited for', 'T'); SELECT cqrs_token()}))[1];
+$node->wait_for_catchup($standby);
+my $waiter = $standby->background_psql('d');
+$waiter->query_until(qr/go/, qq{\\echo go\nSELECT cqrs_wait('$token', '{p}', '40s');\n});
+eventually($standby, 'd', q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT cqrs_wait%' AND wait_event_type = 'Extension'}, '1', 'somebody waits on the standby');
+
 # Replication stops; then events, transaction ids and positions are used up that
 # the standby will give out again
 $standby->append_conf('postgresql.conf', "primary_conninfo = ''");
 $standby->reload;
 $node->poll_query_until('postgres', 'SELECT count(*) FROM pg_stat_replication', '0') or die 'replication goes on';
+$lock->query_safe('COMMIT');
+$lock->quit;
 $node->safe_psql('d', q{SELECT pg_create_restore_point('here')});
 my @lost = map { (split /\n/, $node->safe_psql('d', q{SELECT cqrs_emit('lost', 'T'); SELECT cqrs_token()}))[1] } 1 .. 5;
 caught_up_ok($node, 'd', 'p', 'the old primary goes on');
@@ -67,6 +78,8 @@ sub check_successor
 }
 
 $standby->promote;
+is($waiter->query_safe('SELECT 1'), "t\n1", 'who waits on a standby that is promoted gets what he waits for');
+$waiter->quit;
 check_successor($standby, 'after the promotion');
 $standby->stop;
 
