@@ -42,9 +42,6 @@
 /* when no process is to be had, try again after this */
 #define NO_WORKER_MS 1000
 
-/* it is said once, and again when it has been better for so long */
-#define WARN_AGAIN_MS (10 * 60 * 1000)
-
 /*
  * What there is to do for a pool.
  */
@@ -354,7 +351,6 @@ dismiss_surplus(CqrsBoard *board)
 static bool
 start_worker(int number, TimestampTz now)
 {
-	static TimestampTz last_failure = 0;
 	CqrsBoardPool *pool = &cqrs_board()->pools[number];
 	CqrsProcessStart result = cqrs_process_start(pool->database, number);
 	CqrsBoard  *board;
@@ -371,21 +367,6 @@ start_worker(int number, TimestampTz now)
 		make_room(board, now, true);
 	}
 	cqrs_board_unlock();
-
-	if (result == CQRS_PROCESS_NO_WORKER)
-	{
-		bool		is_news = last_failure == 0 ||
-			TimestampDifferenceExceeds(last_failure, now, WARN_AGAIN_MS);
-
-		last_failure = now;
-		if (!is_news)
-			return false;
-		ereport(WARNING,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("out of background worker slots"),
-				 errdetail("Projections take turns in using the processes that there are."),
-				 errhint("You might need to increase \"%s\".", "max_worker_processes")));
-	}
 	return result == CQRS_PROCESS_STARTED;
 }
 

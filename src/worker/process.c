@@ -42,6 +42,9 @@
 /* a slot whose process has not come up after so long is free, when the launcher itself is new */
 #define COME_UP_MS (60 * 1000)
 
+/* that no process is to be had is said once, and again when it has been better for so long */
+#define WARN_AGAIN_MS (10 * 60 * 1000)
+
 /* settings of a session that must not be a user's, nor the configuration's */
 static const char *const settings[][2] = {
 	{"search_path", ""},
@@ -64,6 +67,7 @@ static int	take_slot(Oid database, int pool, uint32 *generation);
 static void give_back(int number, uint32 generation, bool started);
 static void at_exit(int code, Datum arg);
 static void note_unscanned(const CqrsBoardSlot *slot);
+static void warn_no_worker(void);
 
 /*
  * Starts a worker for a pool, or a scanner of a database if "pool" is -1.
@@ -100,7 +104,10 @@ cqrs_process_start(Oid database, int pool)
 	MemoryContextSwitchTo(before);
 
 	if (!started)
+	{
 		give_back(number, generation, false);
+		warn_no_worker();
+	}
 	return started ? CQRS_PROCESS_STARTED : CQRS_PROCESS_NO_WORKER;
 }
 
@@ -317,4 +324,20 @@ note_unscanned(const CqrsBoardSlot *slot)
 {
 	if (!OidIsValid(slot->owner))
 		cqrs_board()->unscanned = slot->database;
+}
+
+static void
+warn_no_worker(void)
+{
+	static TimestampTz last_time = 0;
+	TimestampTz now = cqrs_clock();
+	bool		is_news = last_time == 0 || TimestampDifferenceExceeds(last_time, now, WARN_AGAIN_MS);
+
+	last_time = now;
+	if (is_news)
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("out of background worker slots"),
+				 errdetail("Projections take turns in using the processes that there are, if any."),
+				 errhint("You might need to increase \"%s\".", "max_worker_processes")));
 }

@@ -86,6 +86,12 @@ is(scalar @warnings, 1, 'one warning');
 like(slurp_file($node->logfile), qr/WARNING:  out of background worker slots.*\n.*DETAIL.*\n.*HINT:  You might need to increase "max_worker_processes"/, '... with a hint')
   if @warnings;
 
+# ... and none at all
+$node->append_conf('postgresql.conf', "max_worker_processes = 2");
+$offset = -s $node->logfile;
+$node->restart;
+ok($node->wait_for_log(qr/out of background worker slots/, $offset), 'a warning when nobody can even look for projections');
+
 # Many idle projections: no process
 $node->append_conf('postgresql.conf', "max_worker_processes = 16");
 $node->restart;
