@@ -66,6 +66,7 @@ static uint32 generations[CQRS_MAX_SLOTS];
 static int	take_slot(Oid database, int pool, uint32 *generation);
 static void give_back(int number, uint32 generation, bool started);
 static void at_exit(int code, Datum arg);
+static void note_connected(const CqrsBoardSlot *slot);
 static void note_unscanned(const CqrsBoardSlot *slot);
 static void warn_no_worker(void);
 
@@ -184,6 +185,7 @@ cqrs_process_connect(CqrsBoardSlot *slot)
 {
 	BackgroundWorkerInitializeConnectionByOid(slot->database, slot->owner,
 											  CQRS_BYPASS_ROLELOGINCHECK);
+	note_connected(slot);
 	cqrs_process_pin_settings();
 	pg_prng_seed(&pg_global_prng_state, ((uint64) MyProcPid << 32) ^ (uint64) GetCurrentTimestamp());
 }
@@ -313,6 +315,19 @@ at_exit(int code, Datum arg)
 	cqrs_board_unlock();
 	ConditionVariableBroadcast(&board->left);
 	cqrs_board_wake_launcher();
+}
+
+/*
+ * What others have run into before is over, whatever becomes of this one.
+ */
+static void
+note_connected(const CqrsBoardSlot *slot)
+{
+	CqrsBoard  *board = cqrs_board_lock(LW_EXCLUSIVE);
+
+	if (slot->pool >= 0 && board->pools[slot->pool].problem == CQRS_POOL_NO_CONNECTION)
+		board->pools[slot->pool].problem = CQRS_POOL_FINE;
+	cqrs_board_unlock();
 }
 
 /*

@@ -10,7 +10,7 @@ use Test::More;
 use Time::HiRes 'time';
 use Workers;
 
-my $node = new_node('main');
+my $node = new_node('main', "shared_preload_libraries = 'cqrs, cqrs_test'\n");
 $node->start;
 my $place = PostgreSQL::Test::Utils::tempdir_short();
 $node->safe_psql('postgres', "CREATE TABLESPACE place LOCATION '$place'");
@@ -110,8 +110,19 @@ $node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_act
 emit($node, 'copy', 'locked out');
 eventually($node, 'copy', q{SELECT worker FROM cqrs.projection_status WHERE projection = 'a'}, 'cannot connect as owner', 'an owner without CONNECT');
 caught_up_ok($node, 'copy', 'p', '... does not hold up others');
-$node->safe_psql('copy', 'GRANT CONNECT ON DATABASE copy TO alice');
-caught_up_ok($node, 'copy', 'a', '... and is served when it has been granted');
+my $lock = $node->background_psql('copy');
+$lock->query_safe('BEGIN; LOCK TABLE "a$1".a_counts');
+$node->safe_psql('copy', 'CREATE EXTENSION cqrs_test; GRANT CONNECT ON DATABASE copy TO alice');
+eventually($node, 'copy', q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'alice' AND wait_event_type = 'Lock'}, '1', '... is connected when it has been granted');
+$node->safe_psql('copy', q{SELECT cqrs_test.stop_at('launcher-assigns')});
+$node->reload;
+eventually($node, 'copy', q{SELECT cqrs_test.stopped_at('launcher-assigns') IS NOT NULL}, 't', 'nobody starts another worker');
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid, 40000) FROM pg_stat_activity WHERE usename = 'alice'});
+is($node->safe_psql('copy', q{SELECT worker FROM cqrs.projection_status WHERE projection = 'a'}), 'waiting for its turn', '... and nothing else is said when it has ended');
+$node->safe_psql('copy', q{SELECT cqrs_test.go_on('launcher-assigns')});
+$lock->query_safe('COMMIT');
+$lock->quit;
+caught_up_ok($node, 'copy', 'a', '... and is served');
 $node->safe_psql('copy', q{ALTER TABLE "a$1".a_counts OWNER TO postgres});
 emit($node, 'copy', 'no rights');
 eventually($node, 'copy', q{SELECT state FROM cqrs.projection_status WHERE projection = 'a'}, 'stopped', 'a projection whose table was taken away stops');
@@ -149,7 +160,7 @@ $node->safe_psql('copy', q{UPDATE cqrs.projection SET owner = 'bob' WHERE owner 
 caught_up_ok($node, 'copy', 'a', '... until somebody else has it');
 
 # What waits for a lock is one projection, not its neighbours
-my $lock = $node->background_psql('copy');
+$lock = $node->background_psql('copy');
 $lock->query_safe(q{BEGIN; LOCK TABLE "p$1".p_counts});
 emit($node, 'copy', 'neighbours');
 caught_up_ok($node, 'copy', 'q', 'a projection that waits for a lock does not hold up another one of its owner');
