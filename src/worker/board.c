@@ -334,21 +334,26 @@ cqrs_board_is_blocked(Oid database)
 }
 
 /*
- * From now on no process of ours is started in the database.
+ * From now on no process of ours is started in the database.  False when there is
+ * no room to say so.
  */
-void
+bool
 cqrs_board_block(Oid database)
 {
 	CqrsBoard  *board = cqrs_board_lock(LW_EXCLUSIVE);
+	bool		blocked = false;
 
-	for (int i = 0; i < CQRS_MAX_BLOCKS; i++)
+	for (int i = 0; i < CQRS_MAX_BLOCKS && !blocked; i++)
+		blocked = board->blocks[i].database == database && board->blocks[i].pid == MyProcPid;
+	for (int i = 0; i < CQRS_MAX_BLOCKS && !blocked; i++)
 		if (!OidIsValid(board->blocks[i].database))
 		{
 			board->blocks[i].database = database;
 			board->blocks[i].pid = MyProcPid;
-			break;
+			blocked = true;
 		}
 	cqrs_board_unlock();
+	return blocked;
 }
 
 /*

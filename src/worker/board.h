@@ -197,7 +197,7 @@ extern void cqrs_board_free_slot(CqrsBoardSlot *slot);
 extern bool cqrs_board_is_blocked(Oid database);
 
 /* keeping workers out */
-extern void cqrs_board_block(Oid database);
+extern bool cqrs_board_block(Oid database);
 extern void cqrs_board_unblock(void);
 extern int	cqrs_board_send_away(Oid database, bool force);
 

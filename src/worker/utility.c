@@ -210,7 +210,11 @@ clear_database(Oid database)
 	if (wait_event == 0)
 		wait_event = cqrs_wait_event("CqrsWorkersLeave");
 	cqrs_wakeup_unblock();
-	cqrs_board_block(database);
+	if (!cqrs_board_block(database))
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("cannot keep workers out of database \"%s\"", get_database_name(database)),
+				 errdetail("They are kept out of at most %d databases at a time.", CQRS_MAX_BLOCKS)));
 
 	ConditionVariablePrepareToSleep(&board->left);
 	while (cqrs_board_send_away(database, force) > 0 && cqrs_clock() < end)

@@ -117,6 +117,14 @@ is($node->safe_psql('many', q{SELECT count(*) FROM shop.t1, shop.t1000}), '0', '
 cmp_ok(workers($node), '<=', 3, 'no more processes than allowed');
 rests_ok("$projections projections once more");
 
+# Workers are kept out of so many databases, each once
+my ($status, $out, $err) = $node->psql('postgres',
+	join(";\n", 'BEGIN', map({ "ALTER DATABASE d0 RENAME TO d0_$_; ALTER DATABASE d0_$_ RENAME TO d0" } 1 .. 40),
+		map({ "ALTER DATABASE d$_ RENAME TO e$_" } 1 .. 32), 'ROLLBACK'));
+is($status, 0, 'many databases are renamed at once');
+is($err =~ s/^psql:<stdin>:\d+: //gmr, qq{WARNING:  cannot keep workers out of database "d32"\nDETAIL:  They are kept out of at most 32 databases at a time.},
+	'... and a warning says where workers might come in between');
+
 $node->stop;
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|terminated by signal/, 'no crash');
 done_testing();
