@@ -6,10 +6,11 @@
  * NOTES
  *		A database whose log came from elsewhere may be in the middle of a
  *		restore: tables without indexes, rights that have not been granted yet.
- *		Whoever restores is connected, and writes nearly all the time.  So events
- *		are applied when something has been appended here, when nobody is
- *		connected, or when nobody has been seen writing for a while: sessions
- *		that only read hold nothing up.
+ *		Whoever restores is connected, and writes nearly all the time, or is
+ *		called pg_restore: over a slow network its statements are short against
+ *		the pauses between them.  So events are applied when something has been
+ *		appended here, when nobody is connected, or when nobody has been seen
+ *		doing that for a while: sessions that only read hold nothing up.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -33,7 +34,7 @@
 /* so long nobody has to write */
 #define QUIET_MS (10 * 1000)
 
-static bool somebody_writes(void);
+static bool somebody_restores(void);
 
 /*
  * To be asked in a transaction, now and then.
@@ -51,7 +52,7 @@ cqrs_database_is_settled(void)
 		return true;
 
 	now = cqrs_clock();
-	if (somebody_writes())
+	if (somebody_restores())
 		quiet_since = 0;
 	else if (quiet_since == 0)
 		quiet_since = now;
@@ -59,10 +60,11 @@ cqrs_database_is_settled(void)
 }
 
 /*
- * Has a client of this database a transaction that has written something?
+ * Is a client of this database pg_restore, or has it a transaction that has written
+ * something?
  */
 static bool
-somebody_writes(void)
+somebody_restores(void)
 {
 	int			count = pgstat_fetch_stat_numbackends();
 
@@ -72,7 +74,8 @@ somebody_writes(void)
 
 		if (local && local->backendStatus.st_backendType == B_BACKEND &&
 			local->backendStatus.st_databaseid == MyDatabaseId &&
-			TransactionIdIsValid(local->backend_xid))
+			(TransactionIdIsValid(local->backend_xid) ||
+			 strcmp(local->backendStatus.st_appname, "pg_restore") == 0))
 			return true;
 	}
 	return false;

@@ -74,11 +74,16 @@ is($session->query_safe('SELECT cqrs_wait()'), 't', 'or when somebody appends');
 caught_up_ok($node, 'r2', $_, "... $_ is as it should be") for qw(p q);
 $session->quit;
 
-# Or when nobody writes for a while: who is connected only reads
+# Or when nobody writes for a while: who is connected only reads, and is not pg_restore between two statements
+my $slow = restore_in_steps('r4');
+$slow->query_safe(q{SET application_name = 'pg_restore'});
 $session = restore_in_steps('r3');
 $session->query_safe(q{BEGIN; SELECT 1});
 caught_up_ok($node, 'r3', $_, "$_: applied when nobody writes") for qw(p q);
 $session->quit;
+is($slow->query_safe(q{SELECT sum(n) FROM shop.p_counts}), '5', '... and nobody restores');
+$slow->quit;
+caught_up_ok($node, 'r4', $_, "... $_ when that has ended") for qw(p q);
 
 # All at once, while workers look all the time
 $node->append_conf('postgresql.conf', 'cqrs.poll_interval = 10ms');
