@@ -146,10 +146,17 @@ cqrs_inline_init(void)
  * Waits for all transactions that have appended events and keeps others from
  * appending, until the end of the transaction.  To be called before anything
  * of the projection is locked: one who appends may want that next.
+ *
+ * While events are being applied, which projections run inline stays as it is.
  */
 void
 cqrs_inline_lock(void)
 {
+	if (applying)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("inline projections are being applied in this session"),
+				 errdetail("A rule cannot start, pause, resume, revert or drop an inline projection.")));
 	LockRelationOid(cqrs_table_oid("event"), ShareLock);
 	/* events of this very command may be pending for the others */
 	after_events();

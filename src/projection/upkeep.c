@@ -268,7 +268,7 @@ follow(Step *step)
 		step->done.result.status = CQRS_APPLY_MORE;
 		step->done.swapped = true;
 	}
-	else if (cqrs_error_is_passing(error))
+	else if (cqrs_error_is_passing(error) || error->sqlerrcode == ERRCODE_OBJECT_IN_USE)
 		wait_a_while(step, SWAP_AGAIN_MS);
 	else
 		stop(step, error);

@@ -137,4 +137,45 @@ ROLLBACK;
 SELECT cqrs_drop_projection('echo');
 SELECT cqrs_drop_projection('echoes');
 DROP FUNCTION bank.on_shout;
+
+-- While they are being applied, which ones there are stays as it is: a rule
+-- cannot start, pause, resume or drop one, whether it catches the error or not.
+SELECT cqrs_create_projection('one', 'bank', 'CREATE TABLE one (position bigint PRIMARY KEY)', mode => 'inline');
+CREATE FUNCTION bank.tries(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE statement;
+	RETURN 'done';
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE || ': ' || SQLERRM;
+END $$;
+CREATE FUNCTION bank.meddle(e cqrs.event) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF e.data ? 'try' THEN
+		RAISE NOTICE '%', bank.tries(e.data->>'try');
+	ELSIF e.data ? 'do' THEN
+		EXECUTE e.data->>'do';
+	END IF;
+	INSERT INTO one VALUES (e.position);
+END $$;
+SELECT cqrs_on('one', 'Tampered', 'bank.meddle'::regproc::regprocedure);
+SELECT cqrs_create_projection('two', 'bank', 'CREATE TABLE two (position bigint PRIMARY KEY)', mode => 'inline');
+SELECT cqrs_on('two', 'Tampered', 'INSERT INTO two VALUES (event.position)');
+SELECT cqrs_create_projection('three', 'bank', 'CREATE TABLE three (position bigint PRIMARY KEY)', mode => 'inline');
+SELECT cqrs_on('three', 'Tampered', 'INSERT INTO three VALUES (event.position)');
+SELECT cqrs_start('one'), cqrs_start('two');
+SELECT cqrs_emit('tamper-1', 'Tampered', '{"try": "SELECT cqrs_pause(''two'')"}');
+SELECT cqrs_emit('tamper-1', 'Tampered', '{"try": "SELECT cqrs_drop_projection(''two'')"}');
+SELECT cqrs_emit('tamper-1', 'Tampered', '{"try": "SELECT cqrs_start(''three'')"}');
+SELECT cqrs_append('tamper-1', '{Tampered,Tampered}', ARRAY['{"try": "SELECT cqrs_resume(''two'')"}', '{"try": "SELECT cqrs_pause(''one'')"}']::jsonb[]);
+SELECT cqrs_emit('tamper-1', 'Tampered', '{"do": "SELECT cqrs_pause(''two'')"}');
+SELECT cqrs_emit('tamper-1', 'Tampered');
+SELECT projection, state FROM cqrs.projection_status ORDER BY projection;
+SELECT (SELECT count(*) FROM bank.one), (SELECT count(*) FROM bank.two);
+-- nor while one is brought up to date
+SELECT cqrs_pause('one');
+SELECT cqrs_emit('tamper-1', 'Tampered', '{"try": "SELECT cqrs_start(''three'')"}');
+SELECT cqrs_resume('one');
+SELECT (SELECT count(*) FROM bank.one), (SELECT count(*) FROM bank.two);
+SELECT cqrs_drop_projection(name) FROM unnest('{one,two,three}'::text[]) name;
+DROP FUNCTION bank.meddle, bank.tries;
 DROP SCHEMA bank;
