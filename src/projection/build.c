@@ -293,9 +293,10 @@ make_engine(CqrsBuild *build, const CqrsProjection *projection)
 
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "cqrs rules", ALLOCSET_DEFAULT_SIZES);
 	before = MemoryContextSwitchTo(scratch);
-	rules = cqrs_projection_rules(projection->name, build->number);
 	cqrs_tables_require_lasting(build->schema);
 	cqrs_run_as_begin(build->role, build->name, &caller);
+	/* looks for functions where the caller may not look */
+	rules = cqrs_projection_rules(projection->name, build->number);
 	build->engine = cqrs_engine_create(projection->name, build->name, rules);
 	cqrs_run_as_end(&caller);
 	MemoryContextSwitchTo(before);

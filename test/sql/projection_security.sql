@@ -220,6 +220,21 @@ SELECT cqrs_catch_up();
 RESET ROLE;
 SELECT cqrs_drop_projection('given');
 
+-- Whoever appends need not be able to look where the rules of an inline projection are.
+CREATE SCHEMA private AUTHORIZATION regress_cqrs_alice;
+SET ROLE regress_cqrs_alice;
+CREATE FUNCTION private.on_seen(e cqrs.event) RETURNS void LANGUAGE plpgsql AS 'BEGIN INSERT INTO seen VALUES (e.stream); END';
+SELECT cqrs_create_projection('seen', 'shop', 'CREATE TABLE seen (stream text PRIMARY KEY)', mode => 'inline');
+SELECT cqrs_on('seen', 'Glimpsed', 'private.on_seen(cqrs.event)'::regprocedure);
+SELECT cqrs_start('seen');
+\c -
+SET ROLE regress_cqrs_bob;
+SELECT cqrs_emit('glimpse-1', 'Glimpsed');
+RESET ROLE;
+SELECT * FROM shop.seen;
+SELECT cqrs_drop_projection('seen');
+DROP SCHEMA private CASCADE;
+
 -- A schema of somebody else under the old name is not dropped.
 SET ROLE regress_cqrs_alice;
 SELECT cqrs_create_projection('moved', 'shop', 'CREATE TABLE moved (a bigint)');
