@@ -37,6 +37,8 @@ typedef struct CqrsBatchEvents
 	NullableDatum **events;
 	int			count;
 	int			allocated;
+
+	struct CqrsEngine *engine;	/* of the rule */
 } CqrsBatchEvents;
 
 /* batch_scan.c */

@@ -62,6 +62,7 @@ cqrs_batch_rule_begin(CqrsRule *rule)
 	events->relation.md.enrtype = ENR_NAMED_TUPLESTORE;
 	events->relation.md.enrtuples = 10000;
 	events->relation.reldata = events;
+	events->engine = rule->engine;
 	cqrs_arena_init(&events->arena, CurrentMemoryContext, "batch rule");
 
 	rule->events = events;

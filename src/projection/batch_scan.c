@@ -56,7 +56,7 @@ static void begin_scan(CustomScanState *node, EState *estate, int eflags);
 static TupleTableSlot *exec_scan(CustomScanState *node);
 static TupleTableSlot *next_event(ScanState *node);
 static bool recheck_event(ScanState *node, TupleTableSlot *slot);
-pg_noreturn static void refuse_recheck(void);
+pg_noreturn static void refuse_recheck(EventsScan *scan);
 static Datum whole_row(EventsScan *scan, NullableDatum *event);
 static void rescan(CustomScanState *node);
 static void end_scan(CustomScanState *node);
@@ -223,7 +223,7 @@ next_event(ScanState *node)
 	NullableDatum *event;
 
 	if (node->ps.state->es_epq_active)
-		refuse_recheck();
+		refuse_recheck(scan);
 	ExecClearTuple(slot);
 	if (scan->next >= scan->events->count)
 		return slot;
@@ -247,7 +247,7 @@ static bool
 recheck_event(ScanState *node, TupleTableSlot *slot)
 {
 	if (node->ps.state->es_epq_active)
-		refuse_recheck();
+		refuse_recheck((EventsScan *) node);
 	return true;
 }
 
@@ -257,8 +257,9 @@ recheck_event(ScanState *node, TupleTableSlot *slot)
  * do.
  */
 static void
-refuse_recheck(void)
+refuse_recheck(EventsScan *scan)
 {
+	scan->events->engine->lost_race = true;
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 			 errmsg("a row that a batch rule changes has been changed by somebody else"),
