@@ -99,6 +99,7 @@ typedef struct Turn
 {
 	CqrsBuild  *build;
 	Range	   *range;
+	int64		applied;		/* events that there is a rule for */
 } Turn;
 
 /* so many subtransactions cost others nothing (PGPROC_MAX_CACHED_SUBXIDS is 64) */
@@ -293,20 +294,23 @@ static void
 apply_one(const CqrsProjection *projection, Range *range)
 {
 	Turn		turn = {cqrs_build_get(projection, projection->live_build), range};
+	bool		done = false;
 
-	while (!IsolationUsesXactSnapshot() && n_guarded < MAX_GUARDED)
+	while (!done && !IsolationUsesXactSnapshot() && n_guarded < MAX_GUARDED)
 	{
 		ErrorData  *error;
 
 		n_guarded++;
 		error = cqrs_attempt_quietly(take_turn, &turn);
-		if (error == NULL)
-			return;
-		if (!cqrs_engine_lost_race(turn.build->engine))
+		if (error && !cqrs_engine_lost_race(turn.build->engine))
 			ReThrowError(error);
-		turn.build = cqrs_build_get(projection, projection->live_build);
+		if (error)
+			turn.build = cqrs_build_get(projection, projection->live_build);
+		done = (error == NULL);
 	}
-	take_turn(&turn);
+	if (!done)
+		take_turn(&turn);
+	cqrs_applied_note(projection->name, turn.applied);
 }
 
 static void
@@ -314,28 +318,27 @@ take_turn(void *arg)
 {
 	Turn	   *turn = (Turn *) arg;
 
-	cqrs_build_apply(turn->build, feed_range, turn->range);
+	cqrs_build_apply(turn->build, feed_range, turn);
 }
 
 static void
 feed_range(CqrsBuild *build, void *arg)
 {
-	Range	   *range = (Range *) arg;
+	Turn	   *turn = (Turn *) arg;
 	CqrsPick   *pick = cqrs_pick_begin();
 	TupleTableSlot *event;
-	int64		count = 0;
 
-	cqrs_pick_own(pick, range->after_position, range->last_position);
+	turn->applied = 0;
+	cqrs_pick_own(pick, turn->range->after_position, turn->range->last_position);
 	while ((event = cqrs_pick_next(pick)) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (cqrs_engine_apply(build->engine, event))
-			count++;
+			turn->applied++;
 		if (cqrs_engine_memory(build->engine) > (Size) cqrs_batch_max_bytes * 1024)
 			cqrs_engine_flush(build->engine);
 	}
 	cqrs_pick_end(pick);
-	cqrs_applied_note(build->projection, count);
 }
 
 /*

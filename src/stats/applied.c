@@ -37,6 +37,9 @@ typedef struct Note
 	int64		events;
 } Note;
 
+/* whether there is a note to add to is looked for in so many, as there may be millions */
+#define LOOK_BACK	64
+
 /* of the running transaction, in its memory */
 static Note *notes = NULL;
 static int	n_notes = 0;
@@ -54,7 +57,7 @@ cqrs_applied_note(const char *projection, int64 events)
 	/* without an id nothing can have been written */
 	if (events <= 0 || !TransactionIdIsValid(xid))
 		return;
-	for (int i = 0; i < n_notes; i++)
+	for (int i = n_notes - 1; i >= Max(0, n_notes - LOOK_BACK); i--)
 		if (notes[i].xid == xid && strcmp(notes[i].projection, projection) == 0)
 		{
 			notes[i].events += events;
@@ -68,7 +71,7 @@ cqrs_applied_note(const char *projection, int64 events)
 	{
 		int			size = Max(16, 2 * allocated_notes);
 
-		notes = notes ? repalloc(notes, size * sizeof(Note)) :
+		notes = notes ? repalloc_huge(notes, size * sizeof(Note)) :
 			MemoryContextAlloc(TopTransactionContext, size * sizeof(Note));
 		allocated_notes = size;
 	}

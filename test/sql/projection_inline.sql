@@ -20,6 +20,8 @@ COMMIT;
 SELECT cqrs_catch_up('balance'), cqrs_catch_up();
 SELECT state, events_behind, seconds_behind FROM cqrs.projection_status;
 
+SELECT events_applied FROM cqrs.projection_status;
+
 -- Each append is seen at once; one that breaks a rule is refused.
 SELECT cqrs_emit('acc-1', 'AccPaid', '{"sum": -20}');
 SELECT * FROM bank.balance;
@@ -65,6 +67,9 @@ BEGIN
 	END LOOP;
 END $$;
 SELECT * FROM bank.balance WHERE stream = 'acc-2';
+
+-- What was rolled back does not count as applied.
+SELECT events_applied - (SELECT count(*) FROM cqrs.event WHERE category = 'acc') AS too_many FROM cqrs.projection_status;
 
 -- The checker: rows are what the log says.
 CREATE VIEW bank.wrong AS
