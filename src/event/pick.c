@@ -17,6 +17,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -37,6 +38,7 @@ struct CqrsPick
 };
 
 static void start_scan(CqrsPick *pick, const char *index, ScanKey keys, int n_keys);
+static bool has_text(const List *list, const text *value);
 
 /*
  * Sees what is committed now, and what this transaction has done.
@@ -83,6 +85,30 @@ cqrs_pick_own(CqrsPick *pick, int64 after_position, int64 last_position)
 }
 
 /*
+ * The types of these events (text), each once.
+ */
+List *
+cqrs_pick_own_types(int64 after_position, int64 last_position)
+{
+	CqrsPick   *pick = cqrs_pick_begin();
+	TupleTableSlot *event;
+	List	   *result = NIL;
+
+	cqrs_pick_own(pick, after_position, last_position);
+	while ((event = cqrs_pick_next(pick)) != NULL)
+	{
+		bool		isnull;
+		text	   *type = DatumGetTextPP(slot_getattr(event, EVENT_TYPE, &isnull));
+
+		CHECK_FOR_INTERRUPTS();
+		if (!has_text(result, type))
+			result = lappend(result, DatumGetTextPCopy(PointerGetDatum(type)));
+	}
+	cqrs_pick_end(pick);
+	return result;
+}
+
+/*
  * The next event of the scan, or NULL.
  */
 TupleTableSlot *
@@ -116,4 +142,20 @@ start_scan(CqrsPick *pick, const char *index, ScanKey keys, int n_keys)
 		pick->scan = cqrs_index_beginscan(pick->event, pick->index, pick->snapshot, n_keys);
 	}
 	index_rescan(pick->scan, keys, n_keys, NULL, 0);
+}
+
+static bool
+has_text(const List *list, const text *value)
+{
+	ListCell   *lc;
+
+	foreach(lc, list)
+	{
+		text	   *other = lfirst(lc);
+
+		if (VARSIZE_ANY_EXHDR(other) == VARSIZE_ANY_EXHDR(value) &&
+			memcmp(VARDATA_ANY(other), VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)) == 0)
+			return true;
+	}
+	return false;
 }

@@ -101,6 +101,21 @@ cqrs_engine_wants(CqrsEngine *engine, const char *type, int len)
 }
 
 bool
+cqrs_engine_wants_any(CqrsEngine *engine, const List *types)
+{
+	ListCell   *lc;
+
+	foreach(lc, types)
+	{
+		text	   *type = lfirst(lc);
+
+		if (cqrs_engine_wants(engine, VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type)))
+			return true;
+	}
+	return false;
+}
+
+bool
 cqrs_engine_apply(CqrsEngine *engine, TupleTableSlot *slot)
 {
 	ErrorContextCallback callback;

@@ -78,6 +78,11 @@ extern PGDLLEXPORT bool cqrs_engine_valid(CqrsEngine *engine);
 extern PGDLLEXPORT bool cqrs_engine_wants(CqrsEngine *engine, const char *type, int len);
 
 /*
+ * Is there one for any of these types (text)?
+ */
+extern bool cqrs_engine_wants_any(CqrsEngine *engine, const List *types);
+
+/*
  * Applies the rules to one event, a row of cqrs.event (see event/log.h).  The
  * slot is read only until the function returns.  False when there is no rule
  * for it.

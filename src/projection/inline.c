@@ -90,6 +90,8 @@ typedef struct Range
 {
 	int64		after_position;
 	int64		last_position;
+	bool		types_known;
+	List	   *types;			/* of its events (text), each once */
 } Range;
 
 /*
@@ -100,6 +102,7 @@ typedef struct Turn
 	CqrsBuild  *build;
 	Range	   *range;
 	int64		applied;		/* events that there is a rule for */
+	bool		wrote;			/* has the subtransaction got an id? */
 } Turn;
 
 /* so many subtransactions cost others nothing (PGPROC_MAX_CACHED_SUBXIDS is 64) */
@@ -109,7 +112,7 @@ typedef struct Turn
 static Progress *progress = NULL;
 static int	n_progress = 0;
 static int	allocated_progress = 0;
-static int	n_guarded = 0;		/* how often events were applied in a subtransaction */
+static int	n_guarded = 0;		/* how many subtransactions have got an id */
 static FullTransactionId progress_of = {0};
 
 /* the projections (CqrsProjection) that run inline, in the order of their names */
@@ -278,6 +281,10 @@ apply_range(Range *range, const char *but)
 	MemoryContext before = MemoryContextSwitchTo(scratch);
 	ListCell   *lc;
 
+	/* with one projection, to see whether it wants the events costs as much as its turn */
+	range->types_known = list_length(get_projections()) > 1;
+	if (range->types_known)
+		range->types = cqrs_pick_own_types(range->after_position, range->last_position);
 	foreach(lc, get_projections())
 	{
 		CqrsProjection *projection = lfirst(lc);
@@ -296,12 +303,14 @@ apply_one(const CqrsProjection *projection, Range *range)
 	Turn		turn = {cqrs_build_get(projection, projection->live_build), range};
 	bool		done = false;
 
+	if (range->types_known && !cqrs_engine_wants_any(turn.build->engine, range->types))
+		return;
 	while (!done && !IsolationUsesXactSnapshot() && n_guarded < MAX_GUARDED)
 	{
-		ErrorData  *error;
+		ErrorData  *error = cqrs_attempt_quietly(take_turn, &turn);
 
-		n_guarded++;
-		error = cqrs_attempt_quietly(take_turn, &turn);
+		if (error || turn.wrote)
+			n_guarded++;
 		if (error && !cqrs_engine_lost_race(turn.build->engine))
 			ReThrowError(error);
 		if (error)
@@ -319,6 +328,7 @@ take_turn(void *arg)
 	Turn	   *turn = (Turn *) arg;
 
 	cqrs_build_apply(turn->build, feed_range, turn);
+	turn->wrote = TransactionIdIsValid(GetCurrentTransactionIdIfAny());
 }
 
 static void
