@@ -22,6 +22,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "catalog/pg_inherits.h"
 #include "mb/pg_wchar.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
@@ -40,6 +41,7 @@ static CqrsStatement *analyze_statement(CqrsRule *rule, RawStmt *raw);
 static void check_kind(CqrsRule *rule, RawStmt *raw);
 static void check_query(CqrsStatement *statement, Query *query);
 static bool check_targets(Node *node, void *context);
+static void require_lasting(Oid relation);
 static bool looks_elsewhere(Query *query);
 static bool find_look(Node *node, void *context);
 static int	text_position(CqrsRule *rule, int location);
@@ -159,10 +161,22 @@ check_targets(Node *node, void *context)
 		Query	   *query = (Query *) node;
 
 		if (query->resultRelation != 0)
-			cqrs_relation_require_lasting(rt_fetch(query->resultRelation, query->rtable)->relid);
+			require_lasting(rt_fetch(query->resultRelation, query->rtable)->relid);
 		return query_tree_walker(query, check_targets, context, 0);
 	}
 	return expression_tree_walker(node, check_targets, context);
+}
+
+/*
+ * The relation, its partitions and its children.
+ */
+static void
+require_lasting(Oid relation)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relation, AccessShareLock, NULL))
+		cqrs_relation_require_lasting(lfirst_oid(lc));
 }
 
 /*
