@@ -457,6 +457,7 @@ static void
 stop(Run *run, const char *reason)
 {
 	const char *name = run->projection->name;
+	bool		paused;
 
 	run->stopped = true;
 	run->result.status = CQRS_APPLY_NOT_RUNNING;
@@ -474,11 +475,14 @@ stop(Run *run, const char *reason)
 	}
 
 	/* it may have been paused meanwhile, and then it stays so */
-	if (cqrs_projection_lock(name)->state == CQRS_PROJECTION_RUNNING)
+	paused = cqrs_projection_lock(name)->state == CQRS_PROJECTION_PAUSED;
+	if (!paused)
 		cqrs_projection_set_state(run->projection, CQRS_PROJECTION_STOPPED);
 	cqrs_projection_set_error(name, reason);
 	ereport(WARNING,
 			(errcode(ERRCODE_WARNING),
+			 paused ?
+			 errmsg("projection \"%s\", which has been paused, has met with an error", name) :
 			 errmsg("projection \"%s\" has been stopped by an error", name),
 			 errdetail("%s", reason),
 			 errhint("Use cqrs_resume(%s) when the cause has been removed.",
