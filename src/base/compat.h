@@ -290,4 +290,11 @@ cqrs_wait_event(const char *name)
 #endif
 }
 
+/* 17 has query functions of SQL/JSON, which make values of any type. */
+#if PG_VERSION_NUM >= 170000
+#define cqrs_is_json_expr(node) IsA(node, JsonExpr)
+#else
+#define cqrs_is_json_expr(node) false
+#endif
+
 #endif							/* CQRS_COMPAT_H */

@@ -28,6 +28,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "base/compat.h"
@@ -410,6 +411,11 @@ apply_sql_rule(CqrsEngine *engine, CqrsRule *rule)
 	CqrsFoldEvent *folded = NULL;
 	ListCell   *lc;
 
+	if (rule->fields_look)
+	{
+		cqrs_folds_flush(engine);
+		PushActiveSnapshot(GetTransactionSnapshot());
+	}
 	if (rule->has_plans)
 		for (int i = 0; i < rule->scope.count; i++)
 		{
@@ -418,6 +424,11 @@ apply_sql_rule(CqrsEngine *engine, CqrsRule *rule)
 			param->value = cqrs_event_value(&engine->event, rule->scope.fields[i],
 											&param->isnull);
 		}
+	if (rule->fields_look)
+	{
+		folded = cqrs_fold_event(rule);
+		PopActiveSnapshot();
+	}
 
 	foreach(lc, rule->statements)
 	{

@@ -19,6 +19,7 @@
 #include "base/names.h"
 #include "event/event_type.h"
 #include "projection/rule.h"
+#include "projection/table_readers.h"
 
 static void create_error_context(void *arg);
 static bool is_signature(const char *text);
@@ -59,6 +60,8 @@ cqrs_rule_create(CqrsEngine *engine, const CqrsRuleDef *def)
 				rule->params->params[i].ptype = rule->scope.fields[i]->type;
 				rule->params->params[i].pflags = 0;
 				cqrs_engine_uses_type(engine, rule->scope.fields[i]->type);
+				if (cqrs_type_may_read(rule->scope.fields[i]->type))
+					rule->fields_look = true;
 			}
 			break;
 

@@ -123,6 +123,7 @@ struct CqrsRule
 	CqrsScope	scope;
 	List	   *statements;		/* of CqrsStatement */
 	bool		has_plans;		/* are there statements that are not folds? */
+	bool		fields_look;	/* may tables be looked at when its fields are made? */
 	ParamListInfo params;
 
 	/* function rule */

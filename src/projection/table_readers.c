@@ -7,7 +7,9 @@
  *		A function that is declared IMMUTABLE looks at no table, and of
  *		PostgreSQL's own functions few do.  Functions are called by constraints,
  *		too: those of a table, and those of the domains that its columns and
- *		the values on the way to them are of.
+ *		the values on the way to them are of.  A function that makes a value of
+ *		a type can do that by way of the type's input function, or by
+ *		populating a record.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -32,7 +34,7 @@
 
 static bool expression_may_read(Node *node, void *context);
 static bool function_may_read(Oid function, void *context);
-static bool type_may_read(Oid type);
+static bool types_may_read(const List *types);
 static bool record_may_read(Oid type);
 static bool domain_may_read(Oid type);
 
@@ -42,8 +44,29 @@ static bool domain_may_read(Oid type);
 bool
 cqrs_node_may_read(Node *node)
 {
-	if ((IsA(node, CoerceToDomain) || IsA(node, CoerceViaIO)) && type_may_read(exprType(node)))
-		return true;
+	switch (nodeTag(node))
+	{
+		case T_CoerceToDomain:
+		case T_CoerceViaIO:
+		case T_FuncExpr:
+		case T_OpExpr:
+		case T_Param:
+			if (cqrs_type_may_read(exprType(node)))
+				return true;
+			break;
+		case T_RangeTblFunction:
+			if (types_may_read(((RangeTblFunction *) node)->funccoltypes))
+				return true;
+			break;
+		case T_TableFunc:
+			if (types_may_read(((TableFunc *) node)->coltypes))
+				return true;
+			break;
+		default:
+			if (cqrs_is_json_expr(node) && cqrs_type_may_read(exprType(node)))
+				return true;
+			break;
+	}
 	return check_functions_in_node(node, function_may_read, NULL);
 }
 
@@ -60,9 +83,33 @@ cqrs_constraints_may_read(TupleDesc desc)
 			return true;
 	for (int i = 0; i < desc->natts; i++)
 		if (!TupleDescAttr(desc, i)->attisdropped &&
-			type_may_read(TupleDescAttr(desc, i)->atttypid))
+			cqrs_type_may_read(TupleDescAttr(desc, i)->atttypid))
 			return true;
 	return false;
+}
+
+/*
+ * The domains that the type is made of.
+ */
+bool
+cqrs_type_may_read(Oid type)
+{
+	check_stack_depth();
+	if (type < FirstNormalObjectId)
+		return false;
+	switch (get_typtype(type))
+	{
+		case TYPTYPE_DOMAIN:
+			return domain_may_read(type) || cqrs_type_may_read(getBaseType(type));
+		case TYPTYPE_COMPOSITE:
+			return record_may_read(type);
+		case TYPTYPE_RANGE:
+			return cqrs_type_may_read(get_range_subtype(type));
+		case TYPTYPE_MULTIRANGE:
+			return cqrs_type_may_read(get_multirange_range(type));
+		default:
+			return OidIsValid(get_element_type(type)) && cqrs_type_may_read(get_element_type(type));
+	}
 }
 
 static bool
@@ -83,28 +130,15 @@ function_may_read(Oid function, void *context)
 		strstr(get_func_name(function), "_to_xml") != NULL;
 }
 
-/*
- * The domains that the type is made of.
- */
 static bool
-type_may_read(Oid type)
+types_may_read(const List *types)
 {
-	check_stack_depth();
-	if (type < FirstNormalObjectId)
-		return false;
-	switch (get_typtype(type))
-	{
-		case TYPTYPE_DOMAIN:
-			return domain_may_read(type) || type_may_read(getBaseType(type));
-		case TYPTYPE_COMPOSITE:
-			return record_may_read(type);
-		case TYPTYPE_RANGE:
-			return type_may_read(get_range_subtype(type));
-		case TYPTYPE_MULTIRANGE:
-			return type_may_read(get_multirange_range(type));
-		default:
-			return OidIsValid(get_element_type(type)) && type_may_read(get_element_type(type));
-	}
+	ListCell   *lc;
+
+	foreach(lc, types)
+		if (cqrs_type_may_read(lfirst_oid(lc)))
+			return true;
+	return false;
 }
 
 static bool
@@ -115,7 +149,7 @@ record_may_read(Oid type)
 
 	for (int i = 0; i < desc->natts && !result; i++)
 		result = !TupleDescAttr(desc, i)->attisdropped &&
-			type_may_read(TupleDescAttr(desc, i)->atttypid);
+			cqrs_type_may_read(TupleDescAttr(desc, i)->atttypid);
 	ReleaseTupleDesc(desc);
 	return result;
 }

@@ -17,6 +17,7 @@
 #include "nodes/nodes.h"
 
 extern bool cqrs_node_may_read(Node *node);
+extern bool cqrs_type_may_read(Oid type);
 extern bool cqrs_constraints_may_read(TupleDesc desc);
 
 #endif							/* CQRS_TABLE_READERS_H */

@@ -115,6 +115,26 @@ SELECT * FROM public.engine_apply(array['sql', 'sql'], array['RulesSeat', 'Rules
 	array['INSERT INTO parent VALUES (event.version) ON CONFLICT DO NOTHING', 'INSERT INTO daughter VALUES (event.position, event.version)'], 'rules.event', 10);
 SELECT (SELECT count(*) FROM seat), (SELECT count(*) FROM there), (SELECT count(*) FROM son), (SELECT count(*) FROM daughter);
 
+-- ... however the value of a domain is made: by a function, in a field of the event, in a list of columns
+CREATE FUNCTION rules.loose_there(int) RETURNS bigint STABLE LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM build.loose WHERE g = $1); END';
+CREATE DOMAIN rules.few AS int CHECK (rules.loose_there(VALUE) < 3);
+CREATE TYPE rules.one_few AS (g rules.few);
+CREATE TABLE loose (id int PRIMARY KEY, g int);
+SELECT cqrs_create_event_type('RulesFew', 'rules.one_few');
+SELECT * FROM public.engine_apply(array['sql'], array['RulesSeat'],
+	array[$$INSERT INTO loose VALUES (event.version, (jsonb_populate_record(NULL::rules.one_few, '{"g": 1}')).g)$$], 'rules.event', 10);
+TRUNCATE loose;
+SELECT * FROM public.engine_apply(array['sql', 'sql'], array['RulesSeat', 'RulesSeat'],
+	array['INSERT INTO loose VALUES (event.version, 1)', $$INSERT INTO log SELECT g FROM jsonb_to_record('{"g": 1}') AS x(g rules.few)$$], 'rules.event', 10);
+UPDATE rules.event SET type = 'RulesFew', data = '{"g": 1}';
+TRUNCATE loose;
+SELECT * FROM public.engine_apply(array['sql', 'sql'], array['RulesFew', 'RulesFew'],
+	array['INSERT INTO loose VALUES (event.version, 1)', 'INSERT INTO log VALUES (event.g)'], 'rules.event', 10);
+TRUNCATE loose;
+SELECT * FROM public.engine_apply(array['sql'], array['RulesFew'],
+	array['INSERT INTO loose VALUES (event.version, event.g)'], 'rules.event', 10);
+SELECT count(*) FROM loose;
+
 -- plans, and why
 CREATE FUNCTION plan(rule text) RETURNS SETOF text LANGUAGE sql AS
 	$$SELECT plan || coalesce(': ' || reason, '') FROM public.engine_explain(array['sql'], array['RulesAdded'], array[rule])$$;
@@ -153,6 +173,7 @@ SELECT plan('INSERT INTO member VALUES (event.type)');
 SELECT plan('DELETE FROM seat WHERE id = 1');
 SELECT plan('INSERT INTO several VALUES (1)');
 SELECT plan('INSERT INTO parent VALUES ((event.data->>''n'')::rules.parent)');
+SELECT plan('INSERT INTO parent VALUES ((jsonb_populate_record(NULL::rules.one_few, event.data)).g)');
 SELECT plan('INSERT INTO harmless VALUES (1, 2, event.qty, event.type)');
 SELECT plan('INSERT INTO rules.event SELECT * FROM rules.event');
 -- a table in the statement hides the event
