@@ -42,7 +42,10 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		SPI_OK_SELECT, 1, {OIDOID}
 	},
 	[CQRS_PLAN_BUILD_INDEXES] = {
-		/* of tables of a build: what only serves readers, and can be made again from its definition */
+		/*
+		 * of tables of a build: what only serves readers, refuses no value but one that is too long, and
+		 * can be made again from its definition
+		 */
 		"SELECT i.indexrelid, pg_catalog.pg_get_indexdef(i.indexrelid) "
 		"FROM pg_catalog.pg_index i "
 		"JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid "
@@ -50,6 +53,9 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"WHERE t.relnamespace OPERATOR(pg_catalog.=) $1 AND t.relkind OPERATOR(pg_catalog.=) 'r' "
 		"AND NOT t.relispartition AND NOT t.relhastriggers "
 		"AND NOT i.indisunique AND NOT i.indisexclusion AND NOT i.indisclustered AND NOT i.indisreplident "
+		"AND i.indexprs IS NULL AND i.indpred IS NULL "
+		"AND c.relam OPERATOR(pg_catalog.=) ANY (SELECT m.oid FROM pg_catalog.pg_am m "
+		"WHERE m.amname OPERATOR(pg_catalog.=) ANY ('{btree,hash,gin,brin}'::pg_catalog.name[])) "
 		"AND c.reltablespace OPERATOR(pg_catalog.=) 0::pg_catalog.oid "
 		"AND pg_catalog.obj_description(i.indexrelid, 'pg_class') IS NULL "
 		"AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a "

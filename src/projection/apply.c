@@ -61,6 +61,7 @@ typedef struct Run
 	CqrsReader *reader;
 	CqrsParkedStreams *parked;	/* NULL: this projection does not park streams */
 	bool		with_own;
+	List	   *left_out;
 	const CqrsCursor *limit;	/* NULL: there is none */
 	int64		max_events;
 	TimestampTz deadline;
@@ -142,7 +143,7 @@ cqrs_build_apply_batch(const CqrsProjection *projection, int32 number,
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext before = MemoryContextSwitchTo(context);
 	Run			run = {.projection = projection, .number = number,
-		.with_own = options->with_own, .limit = options->limit,
+		.with_own = options->with_own, .left_out = options->left_out, .limit = options->limit,
 	.result = {.status = CQRS_APPLY_NOT_RUNNING}};
 	int64		most = (int64) cqrs_batch_max_events * (options->bulk ? BULK_FACTOR : 1);
 
@@ -151,6 +152,8 @@ cqrs_build_apply_batch(const CqrsProjection *projection, int32 number,
 	apply_batch(&run);
 	if (run.build)
 		run.result.cursor_place = run.build->cursor_place;
+	if (run.build && run.build->engine)
+		run.result.needs_indexes = cqrs_engine_needs_indexes(run.build->engine);
 
 	MemoryContextSwitchTo(before);
 	MemoryContextDelete(context);
@@ -263,6 +266,7 @@ get_build(void *arg)
 	Run		   *run = (Run *) arg;
 
 	run->build = cqrs_build_get(run->projection, run->number);
+	cqrs_engine_leave_out(run->build->engine, run->left_out);
 }
 
 /*

@@ -29,6 +29,7 @@ typedef struct CqrsApplyResult
 	int64		applied;		/* events that rules have been applied to */
 	int64		parked;			/* events that have been parked or skipped */
 	int32		build;			/* the live one; 0: none */
+	bool		needs_indexes;	/* a value has come up that one that is left out may refuse */
 	ItemPointerData cursor_place;	/* hint: where the cursor's row is, if anywhere */
 } CqrsApplyResult;
 
@@ -40,6 +41,7 @@ typedef struct CqrsApplyOptions
 	int64		max_events;
 	bool		with_own;		/* also events of the current transaction */
 	bool		bulk;			/* nobody reads the tables yet: larger batches */
+	List	   *left_out;		/* the statements that create indexes that do not exist yet */
 	const CqrsCursor *limit;	/* only what this cursor has delivered; or NULL */
 	int32		build;			/* hint: the live one was this; 0: who knows */
 } CqrsApplyOptions;

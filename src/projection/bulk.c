@@ -9,10 +9,11 @@
  *		needs it from the start, and only folds are known not to.  A unique index,
  *		which decides about rows, too, has to be there when the row comes.
  *
- *		Others refuse a row in rare cases: a value that is too long, an expression
- *		that fails.  To keep all of them up to date for that would make most
- *		rebuilds slower, as keys of text are common.  Instead the build starts
- *		again without leaving anything out, when one cannot be created.
+ *		Nor is anything left out that a fold's table cannot have: an index that
+ *		evaluates something, or of a kind that may refuse values.  The others
+ *		refuse a value only when it is too long.  When one comes up that is long, or
+ *		when an index cannot be created afterwards, the build starts again without
+ *		leaving anything out, so that the event that brings the value fails.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -23,14 +24,11 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/dependency.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/resowner.h"
 
 #include "base/compat.h"
 #include "base/identity.h"
@@ -43,42 +41,14 @@ static bool all_rules_are_folds(CqrsBuild *build);
 
 /*
  * Drops the indexes that can wait, of a build that has just been created.  Gives
- * the statements that create them.  Without them more rules may be folds than
- * with them, so that is looked at when they are gone.
+ * the statements that create them.
  */
 List *
 cqrs_bulk_leave_out(const CqrsProjection *projection, int32 number)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-	volatile bool keep = false;
-	List	   *volatile result = NIL;
+	CqrsBuild  *build = cqrs_build_get(projection, number);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		result = drop_indexes(get_namespace_oid(cqrs_build_name(projection->name, number), false));
-		keep = all_rules_are_folds(cqrs_build_get(projection, number));
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-
-	if (keep)
-		ReleaseCurrentSubTransaction();
-	else
-		RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	if (error)
-		ReThrowError(error);
-	return keep ? result : NIL;
+	return all_rules_are_folds(build) ? drop_indexes(build->schema) : NIL;
 }
 
 void

@@ -217,6 +217,24 @@ cqrs_engine_lost_race(CqrsEngine *engine)
 	return engine->lost_race;
 }
 
+void
+cqrs_engine_leave_out(CqrsEngine *engine, List *statements)
+{
+	ListCell   *lc;
+
+	if (engine->leaves_out == (statements != NIL))
+		return;
+	foreach(lc, engine->tables)
+		cqrs_fold_table_leave_out(lfirst(lc), statements);
+	engine->leaves_out = (statements != NIL);
+}
+
+bool
+cqrs_engine_needs_indexes(CqrsEngine *engine)
+{
+	return engine->needs_indexes;
+}
+
 /*
  * What the values of events that wait for their folds take counts twice, as it
  * is copied into rows when the folds are done.

@@ -114,6 +114,16 @@ extern char *cqrs_engine_failed_rule(CqrsEngine *engine);
 extern bool cqrs_engine_lost_race(CqrsEngine *engine);
 
 /*
+ * These statements create indexes that do not exist yet.
+ */
+extern void cqrs_engine_leave_out(CqrsEngine *engine, List *statements);
+
+/*
+ * Has there been a value that such an index may refuse?
+ */
+extern bool cqrs_engine_needs_indexes(CqrsEngine *engine);
+
+/*
  * Bytes held for deferred work: when they become many, flush.
  */
 extern PGDLLEXPORT Size cqrs_engine_memory(CqrsEngine *engine);

@@ -25,6 +25,7 @@ extern void cqrs_folds_flush(CqrsEngine *engine);
 extern void cqrs_folds_flush_for(CqrsStatement *statement);
 extern void cqrs_folds_forget(CqrsEngine *engine);
 extern void cqrs_fold_events_forget(CqrsEngine *engine);
+extern void cqrs_fold_table_leave_out(CqrsFoldTable *table, List *statements);
 extern Size cqrs_fold_table_memory(CqrsFoldTable *table);
 
 #endif							/* CQRS_FOLD_H */

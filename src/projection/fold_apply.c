@@ -35,7 +35,7 @@ static void update_row(CqrsFoldTable *table, CqrsFold *fold, CqrsFoldRow *row);
 static void complete_row(CqrsFoldTable *table, TupleTableSlot *slot, bool check);
 pg_noreturn static void duplicate_key(CqrsFoldTable *table, CqrsFoldRow *row);
 static void show_row(CqrsFoldTable *table, CqrsFold *fold, CqrsFoldRow *row);
-static void write_long_row(CqrsFoldTable *table, CqrsFoldRow *row);
+static bool is_long(CqrsFoldTable *table, CqrsFoldRow *row, Bitmapset *columns);
 
 /*
  * Does one operation.  The table is open and the row has been fetched.
@@ -76,8 +76,13 @@ cqrs_fold_apply_op(CqrsFoldTable *table, CqrsFoldOp *op)
 			break;
 	}
 
-	if (table->watched && row && row->changed && row->present)
-		write_long_row(table, row);
+	if (row && row->changed && row->present)
+	{
+		if (table->left_out && is_long(table, row, table->left_out))
+			table->engine->needs_indexes = true;
+		if (table->watched && is_long(table, row, table->watched))
+			cqrs_fold_write_through(table, row);
+	}
 }
 
 static void
@@ -196,21 +201,20 @@ show_row(CqrsFoldTable *table, CqrsFold *fold, CqrsFoldRow *row)
 }
 
 /*
- * An index may refuse the row: let it do so at this event.  What is stored out of
- * line or compressed counts as it is in full.
+ * May an index of these columns refuse the row?  Then it shall do so at this event.
+ * What is stored out of line or compressed counts as it is in full.
  */
-static void
-write_long_row(CqrsFoldTable *table, CqrsFoldRow *row)
+static bool
+is_long(CqrsFoldTable *table, CqrsFoldRow *row, Bitmapset *columns)
 {
 	Size		size = 0;
 	int			column = -1;
 
-	while ((column = bms_next_member(table->watched, column)) >= 0)
+	while ((column = bms_next_member(columns, column)) >= 0)
 		if (!row->isnull[column - 1])
 			size += TupleDescAttr(table->desc, column - 1)->attlen == -1 ?
 				toast_raw_datum_size(row->values[column - 1]) :
 				datumGetSize(row->values[column - 1], false,
 							 TupleDescAttr(table->desc, column - 1)->attlen);
-	if (size > SAFE_INDEXED_SIZE)
-		cqrs_fold_write_through(table, row);
+	return size > SAFE_INDEXED_SIZE;
 }

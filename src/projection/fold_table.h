@@ -112,6 +112,7 @@ struct CqrsFoldTable
 	CqrsFoldKey *keys;			/* in the order of the index */
 	Bitmapset  *key_columns;
 	Bitmapset  *watched;		/* varlena columns in indexes: too long a value is an error */
+	Bitmapset  *left_out;		/* the same of indexes that do not exist yet */
 	bool		generated;		/* are there stored generated columns? */
 	bool		checks;			/* are there CHECK constraints, or NOT NULL beyond the key? */
 

@@ -14,7 +14,8 @@
  *		An index can refuse a value that is too long.  In one-by-one execution
  *		that would hit the event at which the value is too long, even if a
  *		later one shortened it again; so rows with long values in indexed
- *		columns are written at once (see "watched").
+ *		columns are written at once (see "watched").  While an index is left out
+ *		that is not noticed: then it has to be created first (see "left_out").
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -33,6 +34,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
+#include "parser/parser.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/typcache.h"
@@ -49,6 +51,7 @@ static const char *unfit_columns(TupleDesc desc);
 static const char *unfit_index(Relation index, bool is_primary, Bitmapset **watched,
 							   TupleDesc desc);
 static const char *look_at_indexes(Relation rel, Bitmapset **watched);
+static void watch_for(CqrsFoldTable *table, IndexStmt *index);
 static const char *init_keys(CqrsFoldTable *table, Relation index);
 static const char *init_key(CqrsFoldTable *table, CqrsFoldKey *key, Relation index, int i);
 
@@ -99,6 +102,25 @@ cqrs_fold_table_get(CqrsEngine *engine, Relation rel, const char **reason)
 	engine->tables = lappend(engine->tables, table);
 	engine->relations = list_append_unique_oid(engine->relations, table->relid);
 	return table;
+}
+
+/*
+ * Some of these indexes are to be created on the table.
+ */
+void
+cqrs_fold_table_leave_out(CqrsFoldTable *table, List *statements)
+{
+	ListCell   *lc;
+
+	table->left_out = NULL;
+	foreach(lc, statements)
+	{
+		RawStmt    *raw = linitial_node(RawStmt, raw_parser(lfirst(lc), RAW_PARSE_DEFAULT));
+		IndexStmt  *index = castNode(IndexStmt, raw->stmt);
+
+		if (strcmp(index->relation->relname, table->name) == 0)
+			watch_for(table, index);
+	}
 }
 
 /*
@@ -214,6 +236,29 @@ unfit_index(Relation index, bool is_primary, Bitmapset **watched, TupleDesc desc
 			*watched = bms_add_member(*watched, column);
 	}
 	return NULL;
+}
+
+/*
+ * A hash index holds no values, and a GIN index of jsonb or tsvector none that can be
+ * too long.
+ */
+static void
+watch_for(CqrsFoldTable *table, IndexStmt *index)
+{
+	MemoryContext before = MemoryContextSwitchTo(table->engine->context);
+	bool		is_gin = strcmp(index->accessMethod, "gin") == 0;
+	ListCell   *lc;
+
+	foreach(lc, list_concat(index->indexParams, index->indexIncludingParams))
+	{
+		AttrNumber	column = get_attnum(table->relid, lfirst_node(IndexElem, lc)->name);
+		Form_pg_attribute att = TupleDescAttr(table->desc, column - 1);
+
+		if (att->attlen < 0 && strcmp(index->accessMethod, "hash") != 0 &&
+			!(is_gin && (att->atttypid == JSONBOID || att->atttypid == TSVECTOROID)))
+			table->left_out = bms_add_member(table->left_out, column);
+	}
+	MemoryContextSwitchTo(before);
 }
 
 static const char *

@@ -154,6 +154,8 @@ struct CqrsEngine
 	int			fold_nops;
 	int			fold_ops_allocated;
 	bool		valid;
+	bool		leaves_out;		/* are there tables without some of their indexes? */
+	bool		needs_indexes;	/* has there been a value that one of them may refuse? */
 	bool		lost_race;		/* has the last error come from a race with another writer? */
 	dlist_node	node;			/* in the list of all engines */
 };

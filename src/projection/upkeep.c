@@ -62,7 +62,7 @@ typedef struct Step
 static void next_step(Step *step);
 static void fill(Step *step);
 static void create_indexes(void *arg);
-static ErrorData *start_again(Step *step, const ErrorData *error);
+static ErrorData *start_again(Step *step, const char *reason);
 static void restart(void *arg);
 static void follow(Step *step);
 static void swap(void *arg);
@@ -134,7 +134,7 @@ next_step(Step *step)
 				return;
 			error = cqrs_attempt(create_indexes, step);
 			if (error && step->row->later != NIL)
-				error = start_again(step, error);
+				error = start_again(step, cqrs_error_summary(NULL, error));
 			if (error)
 				stop(step, error);
 			break;
@@ -162,10 +162,19 @@ fill(Step *step)
 	CqrsApplyOptions options = {.max_events = step->max_events, .with_own = step->with_own,
 	.bulk = true};
 	CqrsApplyResult *result = &step->done.result;
+	ErrorData  *error;
 
 	if (!relock(step))
 		return;
+	options.left_out = step->row->later;
 	*result = cqrs_build_apply_batch(step->projection, step->row->number, &options);
+	if (result->needs_indexes)
+	{
+		error = start_again(step, "A value has come up that is long for an index that does not exist yet.");
+		if (error)
+			stop(step, error);
+		return;
+	}
 	if (step->projection->is_inline && result->parked > 0)
 	{
 		cqrs_build_stop(step->row->projection, step->row->number,
@@ -209,11 +218,12 @@ create_indexes(void *arg)
 
 /*
  * An index cannot be created, perhaps because of a row that it would have refused
- * had it been there.  Then the event is to blame, as it is for the live build: so
- * the build is filled again, with all indexes.  NULL, or what is the matter.
+ * had it been there; or there has been a value that it may have refused.  Then the
+ * event is to blame, as it is for the live build: so the build is filled again,
+ * with all indexes.  NULL, or what is the matter.
  */
 static ErrorData *
-start_again(Step *step, const ErrorData *error)
+start_again(Step *step, const char *reason)
 {
 	CqrsBuildRow *row = step->row;
 	ErrorData  *other = cqrs_attempt(restart, step);
@@ -223,7 +233,7 @@ start_again(Step *step, const ErrorData *error)
 				(errcode(ERRCODE_WARNING),
 				 errmsg("build %d of projection \"%s\" is filled again, with all indexes in place",
 						row->number, row->projection),
-				 errdetail("%s", cqrs_error_summary(NULL, error))));
+				 errdetail("%s", reason)));
 	return other;
 }
 

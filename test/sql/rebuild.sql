@@ -22,14 +22,13 @@ CREATE FUNCTION public.about(relation regclass)
 $$;
 SELECT cqrs_grant('rb_owner', 'define'), cqrs_grant('rb_owner', 'emit');
 CREATE SCHEMA rb AUTHORIZATION rb_owner;
-CREATE FUNCTION public.rb_half(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 / 2';
 CREATE OPERATOR CLASS public.rb_int_ops FOR TYPE int USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 btint4cmp(int, int);
 GRANT USAGE ON SCHEMA rb TO rb_reader, rb_other;
 SET ROLE rb_owner;
 SELECT cqrs_create_projection('rb', 'rb', $$
 	CREATE TABLE orders (id int PRIMARY KEY, customer text, qty int, note text DEFAULT 'none');
 	CREATE INDEX orders_customer ON orders (customer);
-	CREATE INDEX orders_big ON orders (lower(customer), qty DESC) WHERE qty > 10;
+	CREATE INDEX orders_big ON orders (customer, qty DESC);
 	CREATE TABLE _hidden (n int);
 $$);
 SELECT cqrs_on('rb', 'RbMade', $$ INSERT INTO orders (id, customer, qty) VALUES ((event.data ->> 'id')::int, event.data ->> 'customer', 0) $$);
@@ -344,7 +343,7 @@ SELECT cqrs_emit('rb-10', 'RbMade', '{"id": 10, "customer": "c10"}');
 SELECT * FROM rb.inl WHERE id = 10;
 
 -- what is created afterwards is what was left out, whatever could be named without a schema when it was
-SELECT cqrs_start('rb_path') FROM (SELECT cqrs_create_projection('rb_path', 'rb', 'CREATE TABLE halves (id int PRIMARY KEY, n int); CREATE INDEX ON halves (public.rb_half(n)); CREATE INDEX ON halves (n public.rb_int_ops)'),
+SELECT cqrs_start('rb_path') FROM (SELECT cqrs_create_projection('rb_path', 'rb', 'CREATE TABLE halves (id int PRIMARY KEY, n int); CREATE INDEX ON halves (n public.rb_int_ops)'),
 	cqrs_on('rb_path', 'RbMade', 'INSERT INTO halves VALUES ((event.data ->> ''id'')::int, 1)')) x;
 SET search_path = rb, public, pg_catalog;
 SELECT cqrs_rebuild('rb_path');
@@ -354,7 +353,7 @@ SELECT indexdef FROM pg_indexes WHERE schemaname LIKE 'rb\_path$_' ORDER BY 1;
 SELECT live_build, next_build FROM cqrs.projection_status WHERE projection = 'rb_path';
 SELECT cqrs_drop_projection('rb_path');
 
--- a row that such an index refuses: its event is parked, as it is when the index is there from the start
+-- a row that another index refuses: its event is parked, as it is when the index is there from the start
 SELECT cqrs_start('rb_refuse') FROM (SELECT cqrs_create_projection('rb_refuse', 'rb', 'CREATE TABLE d (id int PRIMARY KEY, c text, n int); CREATE INDEX d_c ON d (c); CREATE INDEX d_n ON d ((1 / n)); CREATE INDEX d_p ON d (id) WHERE 1 / (n - 1) > 0'),
 	cqrs_on('rb_refuse', 'RbRefused', 'INSERT INTO d VALUES ((event.data ->> ''id'')::int, event.data ->> ''c'', (event.data ->> ''n'')::int)')) x;
 SELECT count(cqrs_emit('rbrefused-' || i, 'RbRefused', jsonb_build_object('id', i, 'n', CASE WHEN i < 4 THEN i ELSE 2 END, 'c', CASE WHEN i = 2 THEN (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 300) n) ELSE 'short' END)))
@@ -370,6 +369,30 @@ SELECT indexname FROM pg_indexes WHERE schemaname = 'rb_refuse$2' ORDER BY 1;
 SELECT * FROM cqrs_check('rb_refuse');
 SELECT live_build, next_build, regexp_replace(last_error, 'event \d+', 'event N') AS last_error FROM cqrs.projection_status WHERE projection = 'rb_refuse';
 SELECT cqrs_drop_projection('rb_refuse');
+
+-- a value that is too long for an index that comes later, even if another event shortens it again
+SELECT cqrs_create_projection('rb_long', 'rb', $$ CREATE TABLE l (id int PRIMARY KEY, c text, j jsonb, h text);
+	CREATE INDEX l_c ON l (id) INCLUDE (c); CREATE INDEX l_j ON l USING gin (j); CREATE INDEX l_h ON l USING hash (h) $$);
+SELECT cqrs_on('rb_long', type, $$ INSERT INTO l VALUES (event.stream_id::int, event.data ->> 'c', event.data, event.data ->> 'h') ON CONFLICT (id) DO UPDATE SET c = excluded.c $$)
+  FROM unnest(array['RbLong', 'RbLonger']) type;
+SELECT cqrs_start('rb_long');
+SELECT count(cqrs_emit('rblong-' || i, 'RbLong', jsonb_build_object('c', c, 'h', repeat(md5('h'), 100))))
+  FROM (VALUES (1, 'short'), (2, 'short'), (1, 'shorter'), (3, 'short')) AS v(i, c);
+SELECT cqrs_catch_up('rb_long');
+SELECT cqrs_rebuild('rb_long');
+SELECT indexname FROM pg_indexes WHERE schemaname = 'rb_long$2' ORDER BY 1;
+SELECT cqrs_catch_up('rb_long') > 0 AS applied;
+SELECT count(cqrs_emit('rblong-' || i, 'RbLonger', jsonb_build_object('c', c)))
+  FROM (SELECT 2, string_agg(md5(n::text), '') FROM generate_series(1, 300) n UNION ALL VALUES (2, 'shortened'), (3, 'shortened')) AS v(i, c);
+SELECT cqrs_catch_up('rb_long') > 0 AS applied;
+SELECT stream, sqlstate FROM cqrs.projection_parked WHERE projection = 'rb_long' ORDER BY position;
+SELECT cqrs_rebuild('rb_long');
+SELECT cqrs_catch_up('rb_long') > 0 AS applied;
+SELECT build, stream, sqlstate FROM cqrs.projection_parked WHERE projection = 'rb_long' ORDER BY position;
+SELECT indexname FROM pg_indexes WHERE schemaname = 'rb_long$3' ORDER BY 1;
+SELECT id, c FROM rb.l ORDER BY id;
+SELECT * FROM cqrs_check('rb_long');
+SELECT cqrs_drop_projection('rb_long');
 
 -- a unique index decides about rows, so it is there from the start; and with it rules
 -- are statements, which may look for rows by any index
@@ -397,6 +420,6 @@ SELECT name FROM cqrs.cursor WHERE name LIKE 'rb%';
 SELECT count(*) FROM cqrs.build WHERE projection LIKE 'rb%';
 DROP SCHEMA rb CASCADE;
 SELECT cqrs_revoke('rb_owner', 'define'), cqrs_revoke('rb_owner', 'emit'), cqrs_revoke('rb_other', 'define');
-DROP FUNCTION public.rights_on, public.about, public.rb_half;
+DROP FUNCTION public.rights_on, public.about;
 DROP OPERATOR FAMILY public.rb_int_ops USING btree;
 DROP ROLE rb_owner, rb_reader, rb_other;
