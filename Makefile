@@ -49,6 +49,7 @@ OBJS = \
 	src/event/snapshot.o \
 	src/event/stream.o \
 	src/event/tail.o \
+	src/event/times.o \
 	src/event/token.o \
 	src/command/digest.o \
 	src/command/frame.o \

@@ -26,6 +26,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 
 #include "base/compat.h"
@@ -33,6 +34,7 @@
 #include "event/foreign_code.h"
 #include "event/payload.h"
 #include "event/payload_internal.h"
+#include "event/times.h"
 
 /*
  * A walk over one payload.
@@ -41,6 +43,8 @@ typedef struct Walk
 {
 	CqrsFaults	faults;
 	CqrsForeignCode foreign;
+	bool		is_event;		/* to be read by rules: settings of the session do not count */
+	int			guc_level;		/* that settings have been fixed at; 0: none have */
 	ExprContext *econtext;		/* for constraints of domains; made when needed */
 } Walk;
 
@@ -58,7 +62,7 @@ typedef struct ArrayParts
 	int			dims[MAXDIM];	/* -1 where not known yet */
 } ArrayParts;
 
-static Datum walk_payload(Oid type, Oid owner, Jsonb *payload, const char *what, const char *name);
+static Datum walk_payload(Oid type, Walk *walk, Jsonb *payload);
 static bool convert_value(Walk *walk, CqrsShape *shape, const JsonbValue *value,
 						  const CqrsPath *path, Datum *result);
 static bool convert_object(Walk *walk, Oid type, JsonbContainer *object,
@@ -86,7 +90,7 @@ cqrs_payload_check(Oid type, Oid owner, Jsonb *payload, const char *what, const 
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext before = MemoryContextSwitchTo(scratch);
 
-	walk_payload(type, owner, payload, what, name);
+	walk_payload(type, &(Walk) {.foreign = {owner, what, name}, .is_event = true}, payload);
 	MemoryContextSwitchTo(before);
 	MemoryContextDelete(scratch);
 }
@@ -94,7 +98,7 @@ cqrs_payload_check(Oid type, Oid owner, Jsonb *payload, const char *what, const 
 Datum
 cqrs_payload_convert(Oid type, Jsonb *payload, const char *what, const char *name)
 {
-	return walk_payload(type, GetUserId(), payload, what, name);
+	return walk_payload(type, &(Walk) {.foreign = {GetUserId(), what, name}}, payload);
 }
 
 void
@@ -108,9 +112,8 @@ cqrs_payload_check_empty(Jsonb *payload, const char *what, const char *name)
 }
 
 static Datum
-walk_payload(Oid type, Oid owner, Jsonb *payload, const char *what, const char *name)
+walk_payload(Oid type, Walk *walk, Jsonb *payload)
 {
-	Walk		walk = {.foreign = {owner, what, name}};
 	Datum		result = (Datum) 0;
 
 	cqrs_composite_pin();
@@ -126,10 +129,10 @@ walk_payload(Oid type, Oid owner, Jsonb *payload, const char *what, const char *
 			(void) JsonbExtractScalar(&payload->root, &root);
 
 		if (root.type != jbvBinary || JB_ROOT_IS_ARRAY(payload))
-			cqrs_fault_add(&walk.faults, NULL, "expected object, found %s",
+			cqrs_fault_add(&walk->faults, NULL, "expected object, found %s",
 						   cqrs_json_kind(&root));
 		else
-			convert_object(&walk, type, &payload->root, NULL, &result);
+			convert_object(walk, type, &payload->root, NULL, &result);
 	}
 	PG_FINALLY();
 	{
@@ -137,10 +140,12 @@ walk_payload(Oid type, Oid owner, Jsonb *payload, const char *what, const char *
 	}
 	PG_END_TRY();
 
-	if (walk.econtext)
-		FreeExprContext(walk.econtext, true);
-	if (walk.faults.count > 0)
-		cqrs_fault_raise(&walk.faults, type, what, name);
+	if (walk->guc_level > 0)
+		AtEOXact_GUC(true, walk->guc_level);
+	if (walk->econtext)
+		FreeExprContext(walk->econtext, true);
+	if (walk->faults.count > 0)
+		cqrs_fault_raise(&walk->faults, type, walk->foreign.what, walk->foreign.name);
 	return result;
 }
 
@@ -195,8 +200,21 @@ convert_scalar(Walk *walk, CqrsShape *shape, const JsonbValue *value,
 			   Datum *result, char **fault)
 {
 	bool		is_foreign = cqrs_foreign_type(&walk->foreign, shape);
+	const char *word = NULL;
 	bool		ok;
 
+	if (walk->is_event && shape->has_times)
+	{
+		if (value->type == jbvString)
+			word = cqrs_moving_word(value->val.string.val, value->val.string.len);
+		if (word)
+		{
+			*fault = psprintf("\"%s\" is another time whenever it is read", word);
+			return false;
+		}
+		if (walk->guc_level == 0)
+			walk->guc_level = cqrs_times_fix_settings();
+	}
 	if (is_foreign)
 		cqrs_foreign_begin(&walk->foreign);
 	ok = cqrs_scalar_convert(shape, value, result, fault);

@@ -69,6 +69,7 @@ typedef struct CqrsShape
 	CqrsScalarKind scalar;
 	FmgrInfo	input;
 	Oid			ioparam;
+	bool		has_times;
 	int32		max_length;		/* of varchar(n), char(n), in characters; 0: unlimited */
 	int			scale;			/* of numeric(p, s) ... */
 	Numeric		limit;			/* ... and what is too large for it; NULL: unlimited */

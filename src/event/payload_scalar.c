@@ -33,6 +33,7 @@
 
 #include "base/compat.h"
 #include "event/payload_internal.h"
+#include "event/times.h"
 
 static CqrsScalarKind kind_of(Oid base);
 static bool convert_bool(CqrsShape *shape, const JsonbValue *value, Datum *result, char **fault);
@@ -59,6 +60,7 @@ cqrs_scalar_init(CqrsShape *shape, MemoryContext context)
 	shape->scalar = kind_of(shape->base);
 	getTypeInputInfo(shape->base, &function, &shape->ioparam);
 	fmgr_info_cxt(function, &shape->input, context);
+	shape->has_times = cqrs_type_has_times(shape->base);
 
 	if (shape->scalar == SCALAR_TEXT && shape->typmod >= (int32) VARHDRSZ)
 		shape->max_length = shape->typmod - VARHDRSZ;

@@ -35,6 +35,7 @@
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 
+#include "event/times.h"
 #include "projection/run_as.h"
 
 /* which kinds of relations cannot be used at all */
@@ -42,9 +43,9 @@
 
 /* settings that say what a statement means, and what they are for rules */
 static const char *const settings[][2] = {
-	{"DateStyle", "ISO, MDY"},
-	{"IntervalStyle", "postgres"},
-	{"TimeZone", "UTC"},
+	{"DateStyle", CQRS_DATE_STYLE},
+	{"IntervalStyle", CQRS_INTERVAL_STYLE},
+	{"TimeZone", CQRS_TIME_ZONE},
 	{"array_nulls", "on"},
 	{"backslash_quote", "safe_encoding"},
 	{"bytea_output", "hex"},
@@ -57,7 +58,7 @@ static const char *const settings[][2] = {
 	{"quote_all_identifiers", "off"},
 	{"row_security", "on"},
 	{"standard_conforming_strings", "on"},
-	{"timezone_abbreviations", "Default"},
+	{"timezone_abbreviations", CQRS_TIME_ZONE_ABBREVIATIONS},
 	{"transform_null_equals", "off"},
 	{"xmlbinary", "base64"},
 	{"xmloption", "content"},

@@ -196,6 +196,25 @@ SELECT try_emit('Meddled', '{"a": 6, "b": "x"}');
 SELECT try_emit('Meddled', '{"a": 6, "b": 2}');
 SELECT try_emit('Meddled', '{"a": 3, "b": 2}');
 
+-- times are what rules will take them for, whatever the settings, and stay what they are
+CREATE DOMAIN january AS date CHECK (extract(month FROM VALUE) = 1);
+CREATE DOMAIN morning AS timestamptz CHECK (VALUE < '2020-01-01 12:00Z');
+CREATE TYPE timed AS (at morning, d january, days daterange, t time[], i interval, note text);
+SELECT cqrs_create_event_type('Timed', 'timed');
+SELECT try_emit('Timed', '{"at": "now", "d": "Tomorrow", "days": "[today,)", "t": ["10:00", "now"], "note": "now"}');
+SELECT try_emit('Timed', '{"at": "epoch", "d": "epoch", "days": "[2020-01-01,infinity)", "t": ["allballs"], "i": "1 day", "note": "today"}');
+SET DateStyle = german;
+SELECT try_emit('Timed', '{"d": "31.01.2020"}');
+SET DateStyle = iso, dmy;
+SELECT try_emit('Timed', '{"d": "02/01/2020"}');
+SELECT try_emit('Timed', '{"d": "01/02/2020"}');
+SET TimeZone = 'Asia/Tokyo';
+SELECT try_emit('Timed', '{"at": "2020-01-01 12:30"}');
+SELECT try_emit('Timed', '{"at": "2020-01-01 20:30+09"}');
+SELECT current_setting('DateStyle'), current_setting('TimeZone');
+RESET DateStyle;
+RESET TimeZone;
+
 -- a type that is gone
 DROP TYPE nested;
 SELECT try_emit('Nested', '{"order_id": 1}');
