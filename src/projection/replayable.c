@@ -13,8 +13,8 @@
  *		pass: rules always run with the same settings.
  *
  *		A literal of a date or time is turned into its value when the rule is
- *		analysed, "now" as well.  So for constants of these types we look at
- *		what the text says.
+ *		analysed, "now" as well.  So for constants of these types, and of those
+ *		made of them, we look at what the text says.
  *
  *		On the same walk we notice functions that are not PostgreSQL's own:
  *		nobody knows which tables they look at.
@@ -40,6 +40,7 @@
 
 #include "base/compat.h"
 #include "base/errcodes.h"
+#include "event/times.h"
 #include "projection/rule.h"
 
 typedef struct CheckContext
@@ -70,9 +71,6 @@ static const char *const refused_functions[] = {
 	"txid_current_snapshot",
 };
 
-/* words for times that are not always the same */
-static const char *const moving_words[] = {"now", "today", "tomorrow", "yesterday"};
-
 /* names with pg_ that say something about their argument only */
 static const char *const allowed_functions[] = {
 	"pg_collation_for",
@@ -82,9 +80,10 @@ static const char *const allowed_functions[] = {
 
 static bool check_node(Node *node, void *context);
 static void check_constant(CheckContext *context, Const *constant);
-static bool is_time(Oid type);
+static void check_conversion(CheckContext *context, CoerceViaIO *conversion);
 static char *literal_at(const char *text, int location);
-static const char *find_moving_word(const char *literal);
+static char *text_of(Const *constant);
+static void refuse_moving(CheckContext *context, const char *text);
 static bool check_function(Oid function, void *context);
 static bool is_refused_stable(Oid function);
 static bool name_in(const char *name, const char *const *list, int n);
@@ -130,6 +129,8 @@ check_node(Node *node, void *arg)
 
 	if (IsA(node, Const))
 		check_constant(context, (Const *) node);
+	if (IsA(node, CoerceViaIO))
+		check_conversion(context, (CoerceViaIO *) node);
 
 	check_functions_in_node(node, check_function, context);
 
@@ -141,37 +142,25 @@ check_node(Node *node, void *arg)
 static void
 check_constant(CheckContext *context, Const *constant)
 {
-	const char *word;
-
-	if (constant->location < 0 || constant->constisnull || !is_time(constant->consttype))
-		return;
-	word = find_moving_word(literal_at(context->rule->text, constant->location));
-	if (word)
-		refuse(context, psprintf("the literal '%s'", word),
-			   "It may differ when the events are replayed.", hint_for("now"));
+	if (constant->location >= 0 && !constant->constisnull &&
+		cqrs_type_has_times(constant->consttype))
+		refuse_moving(context, literal_at(context->rule->text, constant->location));
 }
 
-static bool
-is_time(Oid type)
+/*
+ * A text that is turned into a value when the rule is executed, '...'::text::date.
+ */
+static void
+check_conversion(CheckContext *context, CoerceViaIO *conversion)
 {
-	switch (type)
-	{
-		case DATEOID:
-		case TIMEOID:
-		case TIMETZOID:
-		case TIMESTAMPOID:
-		case TIMESTAMPTZOID:
-			return true;
-	}
-	switch (get_typtype(type))
-	{
-		case TYPTYPE_RANGE:
-			return is_time(get_range_subtype(type));
-		case TYPTYPE_MULTIRANGE:
-			return is_time(get_multirange_range(type));
-		default:
-			return OidIsValid(get_element_type(type)) && is_time(get_element_type(type));
-	}
+	Node	   *arg = (Node *) conversion->arg;
+	Const	   *constant;
+
+	while (IsA(arg, RelabelType))
+		arg = (Node *) ((RelabelType *) arg)->arg;
+	constant = (Const *) arg;
+	if (IsA(arg, Const) && !constant->constisnull && cqrs_type_has_times(conversion->resulttype))
+		refuse_moving(context, text_of(constant));
 }
 
 /*
@@ -194,25 +183,24 @@ literal_at(const char *text, int location)
 	return result;
 }
 
-/*
- * The first of these words in a literal, or NULL.
- */
-static const char *
-find_moving_word(const char *literal)
+static char *
+text_of(Const *constant)
 {
-	while (*literal)
-	{
-		int			length = 0;
+	Oid			function;
+	bool		is_varlena;
 
-		while (isalpha((unsigned char) literal[length]))
-			length++;
-		for (int i = 0; i < lengthof(moving_words); i++)
-			if (length == strlen(moving_words[i]) &&
-				pg_strncasecmp(literal, moving_words[i], length) == 0)
-				return moving_words[i];
-		literal += Max(length, 1);
-	}
-	return NULL;
+	getTypeOutputInfo(constant->consttype, &function, &is_varlena);
+	return OidOutputFunctionCall(function, constant->constvalue);
+}
+
+static void
+refuse_moving(CheckContext *context, const char *text)
+{
+	const char *word = cqrs_moving_word(text, strlen(text));
+
+	if (word)
+		refuse(context, psprintf("the literal '%s'", word),
+			   "It may differ when the events are replayed.", hint_for("now"));
 }
 
 static bool
