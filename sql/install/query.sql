@@ -84,7 +84,7 @@ COMMENT ON FUNCTION cqrs_query_page(text, jsonb, integer, integer) IS
 
 CREATE FUNCTION cqrs_diagram(format text DEFAULT 'mermaid')
 	RETURNS text
-	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME';
+	LANGUAGE C VOLATILE PARALLEL UNSAFE SET jit = off AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION cqrs_diagram(text) IS
 	'Draws which commands lead to which events, projections, views and queries, as text for mermaid or dot (graphviz)';
 

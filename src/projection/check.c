@@ -33,6 +33,7 @@
 #include "projection/attempt.h"
 #include "projection/build_row.h"
 #include "projection/compare.h"
+#include "projection/inline.h"
 #include "projection/start.h"
 #include "projection/tables.h"
 
@@ -62,6 +63,7 @@ cqrs_check(PG_FUNCTION_ARGS)
 	char	   *name = cqrs_arg_string(fcinfo, 0, "projection");
 	CqrsProjection *projection = cqrs_projection_get_own(name);
 	Check		check = {projection, NULL, (ReturnSetInfo *) fcinfo->resultinfo};
+	bool		before;
 
 	PreventCommandIfReadOnly("cqrs_check()");
 	PreventCommandIfParallelMode("cqrs_check()");
@@ -70,7 +72,17 @@ cqrs_check(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 
 	check.snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	cqrs_try_and_undo(check_aside, &check);
+	/* what event triggers append on the way is undone, too */
+	before = cqrs_inline_hold();
+	PG_TRY();
+	{
+		cqrs_try_and_undo(check_aside, &check);
+	}
+	PG_FINALLY();
+	{
+		cqrs_inline_release(before);
+	}
+	PG_END_TRY();
 	UnregisterSnapshot(check.snapshot);
 	return (Datum) 0;
 }

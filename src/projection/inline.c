@@ -167,17 +167,58 @@ cqrs_inline_lock(void)
 }
 
 /*
+ * Applies what this transaction has appended so far.
+ */
+void
+cqrs_inline_flush(void)
+{
+	after_events();
+}
+
+/*
+ * From here to the release what this transaction appends is left alone.  The
+ * release, which comes after an error as well, takes what we return.
+ */
+bool
+cqrs_inline_hold(void)
+{
+	bool		before = applying;
+
+	applying = true;
+	return before;
+}
+
+void
+cqrs_inline_release(bool before)
+{
+	applying = before;
+}
+
+/*
+ * Applies what has been appended since the hold.  The projection has it already.
+ */
+void
+cqrs_inline_settle(const CqrsProjection *projection)
+{
+	Assert(applying);
+	if (FullTransactionIdIsValid(GetTopFullTransactionIdIfAny()))
+		apply_range(&(Range) {get_progress(), cqrs_log_last_drawn()}, projection->name);
+	apply_all();
+}
+
+/*
  * The projection runs from now on: it is brought up to date.  Appends are
- * locked out.
+ * locked out.  What has been appended in this transaction since then, by DDL of the
+ * build or by the projection's rules, is news for the others.
  */
 void
 cqrs_inline_begin(const CqrsProjection *projection)
 {
 	CqrsApplyResult result;
-	Range		range = {.after_position = cqrs_log_last_drawn()};
 	uint64		appends;
+	bool		before;
 
-	applying = true;
+	before = cqrs_inline_hold();
 	PG_TRY();
 	{
 		do
@@ -188,16 +229,11 @@ cqrs_inline_begin(const CqrsProjection *projection)
 			if (result.parked > 0 || result.status == CQRS_APPLY_NOT_RUNNING)
 				cannot_begin(projection);
 		} while (result.status == CQRS_APPLY_MORE || cqrs_append_count() != appends);
-
-		/* what its rules have appended on the way is news for the others */
-		range.last_position = cqrs_log_last_drawn();
-		if (FullTransactionIdIsValid(GetTopFullTransactionIdIfAny()))
-			apply_range(&range, projection->name);
-		apply_all();
+		cqrs_inline_settle(projection);
 	}
 	PG_FINALLY();
 	{
-		applying = false;
+		cqrs_inline_release(before);
 	}
 	PG_END_TRY();
 }
@@ -236,17 +272,19 @@ cannot_begin(const CqrsProjection *projection)
 static void
 after_events(void)
 {
+	bool		before;
+
 	if (applying || get_projections() == NIL)
 		return;
 
-	applying = true;
+	before = cqrs_inline_hold();
 	PG_TRY();
 	{
 		apply_all();
 	}
 	PG_FINALLY();
 	{
-		applying = false;
+		cqrs_inline_release(before);
 	}
 	PG_END_TRY();
 }

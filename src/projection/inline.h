@@ -17,6 +17,10 @@
 
 extern void cqrs_inline_init(void);
 extern void cqrs_inline_lock(void);
+extern void cqrs_inline_flush(void);
+extern bool cqrs_inline_hold(void);
+extern void cqrs_inline_release(bool before);
+extern void cqrs_inline_settle(const CqrsProjection *projection);
 extern void cqrs_inline_begin(const CqrsProjection *projection);
 extern void cqrs_inline_end(const CqrsProjection *projection);
 

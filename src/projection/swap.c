@@ -18,6 +18,7 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "event/append.h"
 #include "event/cursor.h"
 #include "projection/build.h"
 #include "projection/inline.h"
@@ -25,6 +26,8 @@
 #include "projection/tables.h"
 #include "projection/views.h"
 
+static void swap_inline(CqrsProjection *projection, int32 number, Oid role, CqrsApplyResult *sum);
+static List *replace_views(const CqrsProjection *projection, int32 number, Oid role);
 static CqrsProjection *lock_both(const char *name, int32 number, CqrsBuildState state);
 static void bring_up_to_date(const CqrsProjection *projection, int32 number, bool with_own,
 							 CqrsApplyResult *sum);
@@ -47,14 +50,62 @@ cqrs_build_swap(const char *name, int32 number, CqrsBuildState state, bool with_
 	if (projection->is_inline)
 		cqrs_inline_lock();
 	projection = lock_both(name, number, state);
-	bring_up_to_date(projection, number, with_own, sum);
+	if (projection->is_inline && projection->state == CQRS_PROJECTION_RUNNING)
+		swap_inline(projection, number, role, sum);
+	else
+	{
+		bring_up_to_date(projection, number, with_own, sum);
+		views = replace_views(projection, number, role);
+		write_rows(projection, number, views);
+	}
+}
+
+/*
+ * Appends are locked out, but this transaction itself may append: by the rules
+ * of the new build, or by event triggers when the views are replaced.  Up to a
+ * moment the old build is given what there is, from then on the new one.
+ */
+static void
+swap_inline(CqrsProjection *projection, int32 number, Oid role, CqrsApplyResult *sum)
+{
+	uint64		appends;
+	List	   *views;
+	bool		before;
+
+	do
+	{
+		appends = cqrs_append_count();
+		bring_up_to_date(projection, number, true, sum);
+		cqrs_inline_flush();
+	} while (cqrs_append_count() != appends);
+	cqrs_cursor_copy(cqrs_build_name(projection->name, number),
+					 cqrs_build_name(projection->name, projection->live_build));
+
+	before = cqrs_inline_hold();
+	PG_TRY();
+	{
+		views = replace_views(projection, number, role);
+		do
+		{
+			appends = cqrs_append_count();
+			bring_up_to_date(projection, number, true, sum);
+		} while (cqrs_append_count() != appends);
+		write_rows(projection, number, views);
+		cqrs_inline_settle(projection);
+	}
+	PG_FINALLY();
+	{
+		cqrs_inline_release(before);
+	}
+	PG_END_TRY();
+}
+
+static List *
+replace_views(const CqrsProjection *projection, int32 number, Oid role)
+{
 	cqrs_tables_check_row_security(projection, projection->live_build, number);
 	cqrs_tables_carry_acls(projection, projection->live_build, number);
-	views = cqrs_views_replace(projection, projection->live_build, number, role);
-	if (projection->is_inline && projection->state == CQRS_PROJECTION_RUNNING)
-		cqrs_cursor_copy(cqrs_build_name(name, number),
-						 cqrs_build_name(name, projection->live_build));
-	write_rows(projection, number, views);
+	return cqrs_views_replace(projection, projection->live_build, number, role);
 }
 
 /*
