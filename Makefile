@@ -104,6 +104,7 @@ OBJS = \
 	src/projection/start.o \
 	src/projection/statement.o \
 	src/projection/status.o \
+	src/projection/successor.o \
 	src/projection/swap.o \
 	src/projection/table_readers.o \
 	src/projection/tables.o \

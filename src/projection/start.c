@@ -27,6 +27,7 @@
 #include "projection/inline.h"
 #include "projection/run_as.h"
 #include "projection/start.h"
+#include "projection/successor.h"
 #include "projection/tables.h"
 #include "projection/views.h"
 
@@ -146,7 +147,7 @@ start_next(CqrsProjection *projection)
 
 	require_place_for_views(projection, build->role);
 	cqrs_views_check(projection, projection->live_build, row->number, build->role);
-	cqrs_tables_check_row_security(projection, projection->live_build, row->number);
+	cqrs_successor_check_row_security(projection, projection->live_build, row->number);
 	row->state = CQRS_BUILD_FILLING;
 	row->later = cqrs_bulk_leave_out(projection, row->number);
 	cqrs_build_row_write(row);

@@ -22,6 +22,7 @@
 #include "event/cursor.h"
 #include "projection/build.h"
 #include "projection/inline.h"
+#include "projection/successor.h"
 #include "projection/swap.h"
 #include "projection/tables.h"
 #include "projection/views.h"
@@ -103,8 +104,8 @@ swap_inline(CqrsProjection *projection, int32 number, Oid role, CqrsApplyResult 
 static List *
 replace_views(const CqrsProjection *projection, int32 number, Oid role)
 {
-	cqrs_tables_check_row_security(projection, projection->live_build, number);
-	cqrs_tables_carry_acls(projection, projection->live_build, number);
+	cqrs_successor_check_row_security(projection, projection->live_build, number);
+	cqrs_successor_carry_acls(projection, projection->live_build, number);
 	return cqrs_views_replace(projection, projection->live_build, number, role);
 }
 

@@ -26,7 +26,6 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -35,14 +34,11 @@
 #include "base/compat.h"
 #include "base/plans.h"
 #include "projection/build_row.h"
-#include "projection/carry.h"
 #include "projection/run_as.h"
 #include "projection/tables.h"
 #include "projection/views.h"
 
 static void add_views(ObjectAddresses *targets, const CqrsProjection *projection, int32 number);
-static Oid	lock_relation(const char *name, Oid schema);
-static void get_row_security(Oid relation, bool *enabled, bool *forced);
 static void add_contents(ObjectAddresses *targets, Oid schema);
 static void statement_context(void *arg);
 
@@ -133,68 +129,6 @@ cqrs_relation_owner(Oid relation)
 }
 
 /*
- * Privileges on the tables and the schema of a build, for readers of views with
- * "security_invoker", go over to another build; and those on what no view shows,
- * as functions may use it.
- */
-void
-cqrs_tables_carry_acls(const CqrsProjection *projection, int32 from, int32 to)
-{
-	Oid			old = get_namespace_oid(cqrs_build_name(projection->name, from), true);
-	Oid			new = get_namespace_oid(cqrs_build_name(projection->name, to), false);
-	Datum		value = ObjectIdGetDatum(new);
-	ListCell   *lc;
-
-	if (!OidIsValid(old))
-		return;
-	cqrs_carry_schema_acl(old, new);
-
-	foreach(lc, cqrs_plan_strings(CQRS_PLAN_BUILD_GRANTABLE, &value))
-	{
-		Oid			from_table = lock_relation(lfirst(lc), old);
-		Oid			to_table = lock_relation(lfirst(lc), new);
-
-		if (OidIsValid(from_table) && OidIsValid(to_table))
-			cqrs_carry_table_acl(from_table, to_table);
-	}
-}
-
-/*
- * Row-level security that somebody has put on a table since is not carried over,
- * as its policies may mean anything.  Nor is it silently lost: readers of views
- * with "security_invoker" would see more than they should.
- */
-void
-cqrs_tables_check_row_security(const CqrsProjection *projection, int32 from, int32 to)
-{
-	Oid			old = get_namespace_oid(cqrs_build_name(projection->name, from), true);
-	Oid			new = get_namespace_oid(cqrs_build_name(projection->name, to), false);
-	Datum		value = ObjectIdGetDatum(new);
-	ListCell   *lc;
-
-	if (!OidIsValid(old))
-		return;
-	foreach(lc, cqrs_plan_strings(CQRS_PLAN_BUILD_TABLES, &value))
-	{
-		Oid			from_table = lock_relation(lfirst(lc), old);
-		Oid			to_table = lock_relation(lfirst(lc), new);
-		bool		enabled[2];
-		bool		forced[2];
-
-		if (!OidIsValid(from_table) || !OidIsValid(to_table))
-			continue;
-		get_row_security(from_table, &enabled[0], &forced[0]);
-		get_row_security(to_table, &enabled[1], &forced[1]);
-		if (enabled[0] && (!enabled[1] || (forced[0] && !forced[1])))
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("table \"%s\" of build %d of projection \"%s\" has row-level security that its successor would not have",
-							(char *) lfirst(lc), from, projection->name),
-					 errhint("Put it, with its policies, into the tables of the projection, or disable it first.")));
-	}
-}
-
-/*
  * What a build consists of has to be there, or not, as its cursor says: after a
  * crash, too.
  */
@@ -237,33 +171,6 @@ cqrs_relation_require_lasting(Oid relation)
 				 errdetail("Its rows go, at the latest in a crash, and the events that made them are not applied again."),
 				 persistence == RELPERSISTENCE_TEMP ? 0 :
 				 errhint("Create it without UNLOGGED, or use ALTER TABLE ... SET LOGGED.")));
-}
-
-/*
- * Until the end of the transaction nobody drops it.  InvalidOid if it is not there,
- * or not any more.
- */
-static Oid
-lock_relation(const char *name, Oid schema)
-{
-	Oid			relation = get_relname_relid(name, schema);
-
-	if (!OidIsValid(relation))
-		return InvalidOid;
-	LockRelationOid(relation, AccessShareLock);
-	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)) ? relation : InvalidOid;
-}
-
-static void
-get_row_security(Oid relation, bool *enabled, bool *forced)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relation);
-	*enabled = ((Form_pg_class) GETSTRUCT(tuple))->relrowsecurity;
-	*forced = ((Form_pg_class) GETSTRUCT(tuple))->relforcerowsecurity;
-	ReleaseSysCache(tuple);
 }
 
 /*

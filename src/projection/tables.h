@@ -20,10 +20,8 @@ extern void cqrs_tables_create(const CqrsProjection *projection, int32 number, O
 extern void cqrs_run_as_owner(const char *sql, Oid role, const char *schema, const char *what);
 extern Oid	cqrs_schema_owner(Oid schema);
 extern Oid	cqrs_relation_owner(Oid relation);
-extern void cqrs_tables_check_row_security(const CqrsProjection *projection, int32 from, int32 to);
 extern void cqrs_tables_require_lasting(Oid schema);
 extern void cqrs_relation_require_lasting(Oid relation);
-extern void cqrs_tables_carry_acls(const CqrsProjection *projection, int32 from, int32 to);
 extern void cqrs_tables_drop(const CqrsProjection *projection, int32 number);
 
 #endif							/* CQRS_TABLES_H */

@@ -97,6 +97,16 @@ SET ROLE regress_cqrs_reader;
 SELECT tenant FROM evil.rows;
 RESET ROLE;
 SELECT cqrs_drop_projection('rows');
+-- ... those of a partition as well, which can be read by itself
+SET ROLE regress_cqrs_mallory;
+SELECT cqrs_create_projection('parts', 'evil', 'CREATE TABLE parts (id bigint PRIMARY KEY, tenant name) PARTITION BY RANGE (id); CREATE TABLE part PARTITION OF parts DEFAULT'),
+	cqrs_on('parts', 'Rowed', 'INSERT INTO parts VALUES (event.position, event.data->>''tenant'')'),
+	cqrs_start('parts');
+CREATE POLICY own ON "parts$1".part USING (tenant = current_user);
+ALTER TABLE "parts$1".part ENABLE ROW LEVEL SECURITY;
+SELECT * FROM fails($$SELECT cqrs_rebuild('parts')$$);
+RESET ROLE;
+SELECT cqrs_drop_projection('parts');
 
 --
 -- Comparing, explaining and rebuilding by a superuser runs the owner's code as him.
