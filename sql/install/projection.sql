@@ -55,6 +55,7 @@ CREATE TABLE cqrs.build (
 	state text NOT NULL,
 	tables text NOT NULL,
 	views text[] NOT NULL DEFAULT '{}',
+	policies text[] NOT NULL DEFAULT '{}',
 	later text[] NOT NULL DEFAULT '{}',
 	waits_for text[],
 	complete_xid xid8,
@@ -73,6 +74,7 @@ COMMENT ON TABLE cqrs.build IS
 COMMENT ON COLUMN cqrs.build.state IS 'draft, filling, indexing, catching up, following, live, previous or retired';
 COMMENT ON COLUMN cqrs.build.tables IS 'Statements that create the tables, with what belongs to them';
 COMMENT ON COLUMN cqrs.build.views IS 'Names of the views that were created in the read schema';
+COMMENT ON COLUMN cqrs.build.policies IS 'Policies of row-level security that these statements have made; what differs from them was changed by hand';
 COMMENT ON COLUMN cqrs.build.projection IS 'Projection it belongs to';
 COMMENT ON COLUMN cqrs.build.number IS 'Number of the build, part of the name of its schema';
 COMMENT ON COLUMN cqrs.build.created_at IS 'When it was created';

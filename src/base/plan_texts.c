@@ -74,6 +74,19 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"ORDER BY c.oid",
 		SPI_OK_SELECT, 1, {OIDOID}
 	},
+	[CQRS_PLAN_BUILD_POLICIES] = {
+		/* the search_path decides which names in expressions get a schema */
+		"SELECT pg_catalog.format('policy %I on table %I: %s %s to %s using (%s) check (%s)', "
+		"y.polname, c.relname, y.polcmd, y.polpermissive, "
+		"(SELECT pg_catalog.string_agg(COALESCE(pg_catalog.quote_ident(r.rolname::pg_catalog.text), 'public'), ',' ORDER BY r.rolname) "
+		"FROM pg_catalog.unnest(y.polroles) AS u (role) "
+		"LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) u.role), "
+		"pg_catalog.pg_get_expr(y.polqual, y.polrelid), pg_catalog.pg_get_expr(y.polwithcheck, y.polrelid)), "
+		"y.polname::pg_catalog.text, c.relname::pg_catalog.text, c.relrowsecurity "
+		"FROM pg_catalog.pg_policy y JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) y.polrelid "
+		"WHERE c.relnamespace OPERATOR(pg_catalog.=) $1 ORDER BY c.relname, y.polname",
+		SPI_OK_SELECT, 1, {OIDOID}
+	},
 	[CQRS_PLAN_BUILD_RELATIONS] = {
 		"SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c "
 		"WHERE c.relnamespace OPERATOR(pg_catalog.=) $1 "
@@ -326,7 +339,7 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		SPI_OK_INSERT, 6, {TEXTOID, INT4OID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID}
 	},
 	[CQRS_PLAN_LIST_BUILDS] = {
-		"SELECT b.number, b.tables, b.state, b.views, b.later, b.waits_for, b.complete_xid, b.keep_until, b.last_error "
+		"SELECT b.number, b.tables, b.state, b.views, b.later, b.waits_for, b.complete_xid, b.keep_until, b.last_error, b.policies "
 		"FROM cqrs.build b WHERE b.projection OPERATOR(pg_catalog.=) $1 "
 		"ORDER BY b.number",
 		SPI_OK_SELECT, 1, {TEXTOID}
@@ -389,6 +402,11 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"UPDATE cqrs.projection SET last_error = $2, last_error_at = pg_catalog.clock_timestamp() "
 		"WHERE name OPERATOR(pg_catalog.=) $1",
 		SPI_OK_UPDATE, 2, {TEXTOID, TEXTOID}
+	},
+	[CQRS_PLAN_SET_POLICIES] = {
+		"UPDATE cqrs.build SET policies = $3 WHERE projection OPERATOR(pg_catalog.=) $1 "
+		"AND number OPERATOR(pg_catalog.=) $2",
+		SPI_OK_UPDATE, 3, {TEXTOID, INT4OID, TEXTARRAYOID}
 	},
 	[CQRS_PLAN_SET_TABLES] = {
 		"UPDATE cqrs.build SET tables = $3 WHERE projection OPERATOR(pg_catalog.=) $1 "

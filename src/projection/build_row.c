@@ -34,7 +34,8 @@ enum
 	COL_WAITS_FOR,
 	COL_COMPLETE_XID,
 	COL_KEEP_UNTIL,
-	COL_LAST_ERROR
+	COL_LAST_ERROR,
+	COL_POLICIES
 };
 
 static const char *const state_names[] = {
@@ -151,6 +152,20 @@ cqrs_build_row_set_waits(CqrsBuildRow *row, List *waits_for)
 }
 
 /*
+ * What its tables have been created with.
+ */
+void
+cqrs_build_row_set_policies(const char *projection, int32 number, List *policies)
+{
+	Datum		values[3] = {CStringGetTextDatum(projection), Int32GetDatum(number),
+	strings_to_array(policies)};
+
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_SET_POLICIES, values, NULL);
+	SPI_finish();
+}
+
+/*
  * With its rules and parked events.
  */
 void
@@ -236,6 +251,7 @@ read_row(uint64 row, const char *projection)
 	result->keep_until = isnull ? 0 : DatumGetTimestampTz(value);
 	value = get_value(row, COL_LAST_ERROR, &isnull);
 	result->last_error = isnull ? NULL : TextDatumGetCString(value);
+	result->policies = get_strings(row, COL_POLICIES, &isnull);
 	return result;
 }
 

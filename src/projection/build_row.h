@@ -47,6 +47,7 @@ typedef struct CqrsBuildRow
 	FullTransactionId complete_xid; /* invalid: is not complete */
 	TimestampTz keep_until;		/* 0: not kept */
 	char	   *last_error;		/* NULL: nothing has stopped it */
+	List	   *policies;		/* that "tables" has made; never changed here */
 } CqrsBuildRow;
 
 extern List *cqrs_build_rows(const char *projection);
@@ -54,6 +55,7 @@ extern CqrsBuildRow *cqrs_build_row_or_null(const char *projection, int32 number
 extern CqrsBuildRow *cqrs_build_row(const char *projection, int32 number);
 extern void cqrs_build_row_write(const CqrsBuildRow *row);
 extern bool cqrs_build_row_set_waits(CqrsBuildRow *row, List *waits_for);
+extern void cqrs_build_row_set_policies(const char *projection, int32 number, List *policies);
 extern void cqrs_build_row_delete(const char *projection, int32 number);
 extern bool cqrs_build_is_next(const CqrsBuildRow *row);
 extern bool cqrs_build_unfollow(const char *projection, int32 number);

@@ -76,6 +76,7 @@ CqrsBuild *
 cqrs_start_build(const CqrsProjection *projection, int32 number)
 {
 	cqrs_tables_create(projection, number, cqrs_projection_role(projection));
+	cqrs_successor_note_policies(projection, number);
 	cqrs_cursor_create(cqrs_build_name(projection->name, number));
 	return cqrs_build_get(projection, number);
 }

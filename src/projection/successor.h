@@ -15,6 +15,7 @@
 
 #include "projection/registry.h"
 
+extern void cqrs_successor_note_policies(const CqrsProjection *projection, int32 number);
 extern void cqrs_successor_check_row_security(const CqrsProjection *projection, int32 from, int32 to);
 extern void cqrs_successor_carry_acls(const CqrsProjection *projection, int32 from, int32 to);
 

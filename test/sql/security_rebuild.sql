@@ -107,6 +107,44 @@ ALTER TABLE "parts$1".part ENABLE ROW LEVEL SECURITY;
 SELECT * FROM fails($$SELECT cqrs_rebuild('parts')$$);
 RESET ROLE;
 SELECT cqrs_drop_projection('parts');
+-- ... and what was changed in policies that the definition makes; what it changes itself is its affair
+SET ROLE regress_cqrs_mallory;
+SELECT cqrs_create_projection('rules', 'evil', 'CREATE TABLE rules (id bigint PRIMARY KEY, tenant name); CREATE TABLE more (id bigint); ALTER TABLE rules ENABLE ROW LEVEL SECURITY;
+	CREATE POLICY own ON rules USING (tenant = current_user AND id NOT IN (SELECT m.id FROM more m)); CREATE POLICY all_of_them ON more', keep_previous => '1 day'),
+	cqrs_start('rules');
+SELECT cqrs_rebuild('rules');
+SELECT cqrs_catch_up('rules');
+CREATE POLICY none ON "rules$2".more USING (false);								-- without effect
+CREATE POLICY later ON "rules$2".rules AS RESTRICTIVE USING (tenant > 'm');
+SELECT * FROM fails($$SELECT cqrs_revert('rules')$$);
+SELECT * FROM fails($$SELECT cqrs_rebuild('rules')$$);
+DROP POLICY later ON "rules$2".rules;
+ALTER POLICY own ON "rules$2".rules TO regress_cqrs_reader;
+SELECT detail FROM fails($$SELECT cqrs_rebuild('rules')$$);
+ALTER POLICY own ON "rules$2".rules TO PUBLIC USING (tenant = current_user);
+SELECT detail FROM fails($$SELECT cqrs_rebuild('rules')$$);
+DROP POLICY own ON "rules$2".rules;
+SELECT detail FROM fails($$SELECT cqrs_rebuild('rules')$$);
+SELECT detail FROM fails($$SELECT cqrs_revert('rules')$$);
+-- ... also while the build is under way
+CREATE POLICY own ON "rules$2".rules USING (tenant = current_user AND id NOT IN (SELECT more.id FROM "rules$2".more));
+SELECT detail FROM fails($$SELECT cqrs_rebuild('rules')$$);
+ALTER POLICY own ON "rules$2".rules USING (tenant = current_user AND id NOT IN (SELECT m.id FROM "rules$2".more m));
+SELECT cqrs_rebuild('rules');
+DROP POLICY own ON "rules$2".rules;
+SELECT cqrs_catch_up('rules');
+RESET ROLE;
+SELECT build, last_error FROM cqrs.build_progress WHERE projection = 'rules';
+SET ROLE regress_cqrs_mallory;
+SELECT cqrs_cancel_build('rules');
+CREATE POLICY own ON "rules$2".rules USING (tenant = current_user AND id NOT IN (SELECT m.id FROM "rules$2".more m));
+SELECT cqrs_revise('rules', 'CREATE TABLE rules (id bigint PRIMARY KEY, tenant name, shown bool); ALTER TABLE rules ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON rules USING (shown)'),
+	cqrs_start('rules');
+SELECT cqrs_catch_up('rules');
+SELECT cqrs_revert('rules');
+RESET ROLE;
+SELECT live_build, next_build FROM cqrs.projection_status;
+SELECT cqrs_drop_projection('rules');
 
 --
 -- Comparing, explaining and rebuilding by a superuser runs the owner's code as him.
