@@ -42,15 +42,16 @@
 typedef struct ColumnBaggage
 {
 	char	   *name;
-	bool		has_acl;
-	Datum		acl;
+	Acl		   *acl;
 	char	   *comment;
 } ColumnBaggage;
 
 static List *columns_of(Oid relation);
-static Datum acl_of(int cache, HeapTuple tuple, int attribute, bool *has_acl);
+static Acl *acl_of(int cache, HeapTuple tuple, int attribute);
 static ColumnBaggage *find_column(List *columns, const char *name);
-static Acl *add_acls(Datum a, bool has_b, Datum b, Oid owner);
+static Acl *carried_acl(Acl *old, Acl *new, const Acl *defaults, Oid owner, bool replace);
+static Acl *without_defaults(Acl *acl, const Acl *defaults, Oid owner);
+static bool same_acl(const Acl *a, const Acl *b);
 static void set_relation_acl(Oid relation, Oid owner, Acl *acl);
 static void set_column_acl(Oid relation, AttrNumber column, Oid owner, Acl *acl);
 static void note_members(Oid class, Oid object, int32 subobject, Oid owner, Acl *before, Acl *acl);
@@ -63,7 +64,7 @@ cqrs_baggage_of(Oid relation)
 	HeapTuple	tuple = class_tuple(relation);
 
 	result->owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	result->acl = acl_of(RELOID, tuple, Anum_pg_class_relacl, &result->has_acl);
+	result->acl = acl_of(RELOID, tuple, Anum_pg_class_relacl);
 	ReleaseSysCache(tuple);
 	result->comment = GetComment(relation, RelationRelationId, 0);
 	result->columns = columns_of(relation);
@@ -79,7 +80,7 @@ cqrs_baggage_give(Oid relation, const CqrsBaggage *baggage)
 {
 	ListCell   *lc;
 
-	set_relation_acl(relation, baggage->owner, baggage->has_acl ? DatumGetAclP(baggage->acl) : NULL);
+	set_relation_acl(relation, baggage->owner, baggage->acl);
 	if (baggage->comment)
 		CreateComments(relation, RelationRelationId, 0, baggage->comment);
 	foreach(lc, baggage->columns)
@@ -89,8 +90,8 @@ cqrs_baggage_give(Oid relation, const CqrsBaggage *baggage)
 
 		if (number == InvalidAttrNumber)
 			continue;
-		if (column->has_acl)
-			set_column_acl(relation, number, baggage->owner, DatumGetAclP(column->acl));
+		if (column->acl)
+			set_column_acl(relation, number, baggage->owner, column->acl);
 		if (column->comment)
 			CreateComments(relation, RelationRelationId, number, column->comment);
 	}
@@ -128,29 +129,35 @@ cqrs_view_options(Oid view)
 }
 
 /*
- * To a table of the same owner, which keeps what it has.
+ * To a relation of the same owner.  What that has been granted is replaced, or stays
+ * beside what comes; what the owner's relations have by default is replaced.  Sequences
+ * have other privileges than tables.
  */
 void
-cqrs_carry_table_acl(Oid from, Oid to)
+cqrs_carry_relation_acl(Oid from, Oid to, bool replace)
 {
 	CqrsBaggage *old = cqrs_baggage_of(from);
 	CqrsBaggage *new = cqrs_baggage_of(to);
+	bool		is_sequence = (get_rel_relkind(to) == RELKIND_SEQUENCE);
+	Acl		   *defaults = get_user_default_acl(is_sequence ? OBJECT_SEQUENCE : OBJECT_TABLE,
+												new->owner, get_rel_namespace(to));
+	Acl		   *acl = carried_acl(old->acl, new->acl, defaults, new->owner, replace);
 	ListCell   *lc;
 
-	if (old->owner != new->owner)
+	if (old->owner != new->owner || is_sequence != (get_rel_relkind(from) == RELKIND_SEQUENCE))
 		return;
-	if (old->has_acl)
-		set_relation_acl(to, new->owner, add_acls(old->acl, new->has_acl, new->acl, new->owner));
-	foreach(lc, old->columns)
+	if (!same_acl(acl, new->acl))
+		set_relation_acl(to, new->owner, acl);
+	foreach(lc, list_concat_copy(old->columns, new->columns))
 	{
-		ColumnBaggage *column = lfirst(lc);
-		ColumnBaggage *same = find_column(new->columns, column->name);
-		AttrNumber	number = get_attnum(to, column->name);
+		char	   *name = ((ColumnBaggage *) lfirst(lc))->name;
+		ColumnBaggage *a = find_column(old->columns, name);
+		ColumnBaggage *b = find_column(new->columns, name);
+		AttrNumber	number = get_attnum(to, name);
 
-		if (column->has_acl && number != InvalidAttrNumber)
-			set_column_acl(to, number, new->owner,
-						   add_acls(column->acl, same && same->has_acl,
-									same ? same->acl : (Datum) 0, new->owner));
+		acl = carried_acl(a ? a->acl : NULL, b ? b->acl : NULL, NULL, new->owner, replace);
+		if (number != InvalidAttrNumber && !same_acl(acl, b ? b->acl : NULL))
+			set_column_acl(to, number, new->owner, acl);
 	}
 	CommandCounterIncrement();
 }
@@ -159,35 +166,33 @@ cqrs_carry_table_acl(Oid from, Oid to)
  * The same for schemas.
  */
 void
-cqrs_carry_schema_acl(Oid from, Oid to)
+cqrs_carry_schema_acl(Oid from, Oid to, bool replace)
 {
 	HeapTuple	old = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(from));
 	HeapTuple	new = SearchSysCacheCopy1(NAMESPACEOID, ObjectIdGetDatum(to));
 	Datum		values[Natts_pg_namespace] = {0};
 	bool		nulls[Natts_pg_namespace] = {false};
 	bool		replaces[Natts_pg_namespace] = {false};
-	bool		old_has_acl;
-	bool		new_has_acl;
-	Datum		old_acl;
-	Datum		new_acl;
+	Acl		   *new_acl;
+	Acl		   *acl;
 	Oid			owner;
 
 	if (!HeapTupleIsValid(old) || !HeapTupleIsValid(new))
 		elog(ERROR, "cache lookup failed for schema %u or %u", from, to);
-	old_acl = acl_of(NAMESPACEOID, old, Anum_pg_namespace_nspacl, &old_has_acl);
-	new_acl = acl_of(NAMESPACEOID, new, Anum_pg_namespace_nspacl, &new_has_acl);
+	new_acl = acl_of(NAMESPACEOID, new, Anum_pg_namespace_nspacl);
 	owner = ((Form_pg_namespace) GETSTRUCT(new))->nspowner;
-	if (old_has_acl && owner == ((Form_pg_namespace) GETSTRUCT(old))->nspowner)
+	acl = carried_acl(acl_of(NAMESPACEOID, old, Anum_pg_namespace_nspacl), new_acl,
+					  get_user_default_acl(OBJECT_SCHEMA, owner, InvalidOid), owner, replace);
+	if (owner == ((Form_pg_namespace) GETSTRUCT(old))->nspowner && !same_acl(acl, new_acl))
 	{
 		Relation	rel = table_open(NamespaceRelationId, RowExclusiveLock);
-		Acl		   *acl = add_acls(old_acl, new_has_acl, new_acl, owner);
 
 		values[Anum_pg_namespace_nspacl - 1] = PointerGetDatum(acl);
+		nulls[Anum_pg_namespace_nspacl - 1] = (acl == NULL);
 		replaces[Anum_pg_namespace_nspacl - 1] = true;
 		new = heap_modify_tuple(new, RelationGetDescr(rel), values, nulls, replaces);
 		CatalogTupleUpdate(rel, &new->t_self, new);
-		note_members(NamespaceRelationId, to, 0, owner,
-					 new_has_acl ? DatumGetAclP(new_acl) : NULL, acl);
+		note_members(NamespaceRelationId, to, 0, owner, new_acl, acl);
 		table_close(rel, RowExclusiveLock);
 		CommandCounterIncrement();
 	}
@@ -215,9 +220,9 @@ columns_of(Oid relation)
 			continue;
 		column = palloc0(sizeof(ColumnBaggage));
 		column->name = pstrdup(NameStr(((Form_pg_attribute) GETSTRUCT(tuple))->attname));
-		column->acl = acl_of(ATTNUM, tuple, Anum_pg_attribute_attacl, &column->has_acl);
+		column->acl = acl_of(ATTNUM, tuple, Anum_pg_attribute_attacl);
 		column->comment = GetComment(relation, RelationRelationId, number);
-		if ((column->has_acl || column->comment) &&
+		if ((column->acl || column->comment) &&
 			!((Form_pg_attribute) GETSTRUCT(tuple))->attisdropped)
 			result = lappend(result, column);
 		ReleaseSysCache(tuple);
@@ -228,14 +233,13 @@ columns_of(Oid relation)
 /*
  * A copy.
  */
-static Datum
-acl_of(int cache, HeapTuple tuple, int attribute, bool *has_acl)
+static Acl *
+acl_of(int cache, HeapTuple tuple, int attribute)
 {
 	bool		isnull;
 	Datum		value = SysCacheGetAttr(cache, tuple, attribute, &isnull);
 
-	*has_acl = !isnull;
-	return isnull ? (Datum) 0 : PointerGetDatum(DatumGetAclPCopy(value));
+	return isnull ? NULL : DatumGetAclPCopy(value);
 }
 
 static ColumnBaggage *
@@ -250,12 +254,30 @@ find_column(List *columns, const char *name)
 }
 
 /*
- * What either of them grants.
+ * What the old one grants, and, unless that replaces it, what the new one does beyond
+ * the defaults.
  */
 static Acl *
-add_acls(Datum a, bool has_b, Datum b, Oid owner)
+carried_acl(Acl *old, Acl *new, const Acl *defaults, Oid owner, bool replace)
 {
-	return has_b ? aclmerge(DatumGetAclP(a), DatumGetAclP(b), owner) : DatumGetAclP(a);
+	if (replace || new == NULL || same_acl(new, defaults))
+		return old;
+	return old ? aclmerge(old, without_defaults(new, defaults, owner), owner) : new;
+}
+
+static Acl *
+without_defaults(Acl *acl, const Acl *defaults, Oid owner)
+{
+	for (int i = 0; defaults && i < ACL_NUM(defaults); i++)
+		if (ACL_DAT(defaults)[i].ai_grantee != owner)
+			acl = aclupdate(acl, &ACL_DAT(defaults)[i], ACL_MODECHG_DEL, owner, DROP_CASCADE);
+	return acl;
+}
+
+static bool
+same_acl(const Acl *a, const Acl *b)
+{
+	return (a && b) ? aclequal(a, b) : a == b;
 }
 
 /*
@@ -269,18 +291,17 @@ set_relation_acl(Oid relation, Oid owner, Acl *acl)
 	Datum		values[Natts_pg_class] = {0};
 	bool		nulls[Natts_pg_class] = {false};
 	bool		replaces[Natts_pg_class] = {false};
-	bool		has_old;
-	Datum		old;
+	Acl		   *old;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for relation %u", relation);
-	old = acl_of(RELOID, tuple, Anum_pg_class_relacl, &has_old);
+	old = acl_of(RELOID, tuple, Anum_pg_class_relacl);
 	values[Anum_pg_class_relacl - 1] = PointerGetDatum(acl);
 	nulls[Anum_pg_class_relacl - 1] = (acl == NULL);
 	replaces[Anum_pg_class_relacl - 1] = true;
 	tuple = heap_modify_tuple(tuple, RelationGetDescr(rel), values, nulls, replaces);
 	CatalogTupleUpdate(rel, &tuple->t_self, tuple);
-	note_members(RelationRelationId, relation, 0, owner, has_old ? DatumGetAclP(old) : NULL, acl);
+	note_members(RelationRelationId, relation, 0, owner, old, acl);
 	table_close(rel, RowExclusiveLock);
 	CommandCounterIncrement();
 }
@@ -294,18 +315,17 @@ set_column_acl(Oid relation, AttrNumber column, Oid owner, Acl *acl)
 	Datum		values[Natts_pg_attribute] = {0};
 	bool		nulls[Natts_pg_attribute] = {false};
 	bool		replaces[Natts_pg_attribute] = {false};
-	bool		has_old;
-	Datum		old;
+	Acl		   *old;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for column %d of relation %u", column, relation);
-	old = acl_of(ATTNUM, tuple, Anum_pg_attribute_attacl, &has_old);
+	old = acl_of(ATTNUM, tuple, Anum_pg_attribute_attacl);
 	values[Anum_pg_attribute_attacl - 1] = PointerGetDatum(acl);
+	nulls[Anum_pg_attribute_attacl - 1] = (acl == NULL);
 	replaces[Anum_pg_attribute_attacl - 1] = true;
 	tuple = heap_modify_tuple(tuple, RelationGetDescr(rel), values, nulls, replaces);
 	CatalogTupleUpdate(rel, &tuple->t_self, tuple);
-	note_members(RelationRelationId, relation, column, owner,
-				 has_old ? DatumGetAclP(old) : NULL, acl);
+	note_members(RelationRelationId, relation, column, owner, old, acl);
 	table_close(rel, RowExclusiveLock);
 	CommandCounterIncrement();
 }

@@ -14,6 +14,7 @@
 #define CQRS_CARRY_H
 
 #include "nodes/pg_list.h"
+#include "utils/acl.h"
 
 /*
  * What a user has added to a view.
@@ -21,8 +22,7 @@
 typedef struct CqrsBaggage
 {
 	Oid			owner;
-	bool		has_acl;
-	Datum		acl;			/* aclitem[] */
+	Acl		   *acl;			/* NULL: what is so by default */
 	char	   *comment;		/* NULL: none */
 	List	   *columns;		/* of what there is for columns */
 } CqrsBaggage;
@@ -30,7 +30,7 @@ typedef struct CqrsBaggage
 extern CqrsBaggage *cqrs_baggage_of(Oid relation);
 extern void cqrs_baggage_give(Oid relation, const CqrsBaggage *baggage);
 extern char *cqrs_view_options(Oid view);
-extern void cqrs_carry_table_acl(Oid from, Oid to);
-extern void cqrs_carry_schema_acl(Oid from, Oid to);
+extern void cqrs_carry_relation_acl(Oid from, Oid to, bool replace);
+extern void cqrs_carry_schema_acl(Oid from, Oid to, bool replace);
 
 #endif							/* CQRS_CARRY_H */

@@ -112,20 +112,24 @@ cqrs_successor_check_row_security(const CqrsProjection *projection, int32 from, 
 /*
  * Privileges on the tables and the schema of a build, for readers of views with
  * "security_invoker", go over to another build; and those on what no view shows,
- * as functions may use it.
+ * as functions may use it.  A revised definition may grant more; otherwise the
+ * other build has what this one has, or a REVOKE would not last.
  */
 void
 cqrs_successor_carry_acls(const CqrsProjection *projection, int32 from, int32 to)
 {
+	CqrsBuildRow *row = cqrs_build_row(projection->name, to);
+	bool		replace = row->state == CQRS_BUILD_PREVIOUS ||
+		strcmp(row->tables, cqrs_build_row(projection->name, from)->tables) == 0;
 	Oid			old;
 	Oid			new;
 	ListCell   *lc;
 
 	if (!find_schemas(projection, from, to, &old, &new))
 		return;
-	cqrs_carry_schema_acl(old, new);
+	cqrs_carry_schema_acl(old, new, replace);
 	foreach(lc, lock_pairs(old, new))
-		cqrs_carry_table_acl(((Pair *) lfirst(lc))->old, ((Pair *) lfirst(lc))->new);
+		cqrs_carry_relation_acl(((Pair *) lfirst(lc))->old, ((Pair *) lfirst(lc))->new, replace);
 }
 
 /*

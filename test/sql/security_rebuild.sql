@@ -147,6 +147,44 @@ SELECT live_build, next_build FROM cqrs.projection_status;
 SELECT cqrs_drop_projection('rules');
 
 --
+-- What was revoked does not come back: not by default privileges, nor by the definition, nor with the build before.
+--
+SET ROLE regress_cqrs_mallory;
+ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO regress_cqrs_victim;
+ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO regress_cqrs_victim;
+SELECT cqrs_create_projection('told', 'evil', 'CREATE TABLE told (id bigint PRIMARY KEY, a int); GRANT SELECT, UPDATE (a) ON told TO regress_cqrs_reader; CREATE TABLE _kind (); CREATE SEQUENCE _n', keep_previous => '1 day'),
+	cqrs_start('told');
+CREATE FUNCTION evil.rights(projection text) RETURNS TABLE (build text, object text, rights text) LANGUAGE sql AS $$
+	SELECT o.build, o.object, string_agg(a.grantee::regrole || ': ' || a.privilege_type, ', ' ORDER BY a.grantee::regrole::text, a.privilege_type)
+	  FROM (SELECT nspname, '(schema)', nspacl, nspowner FROM pg_namespace
+			UNION ALL SELECT nspname, relname, relacl, relowner FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace AND relkind IN ('r', 'S')
+			UNION ALL SELECT nspname, attname, attacl, relowner FROM pg_attribute JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace) AS o (build, object, acl, owner)
+	 CROSS JOIN aclexplode(o.acl) a
+	 WHERE o.build LIKE projection || '$_' AND a.grantee <> o.owner GROUP BY o.build, o.object ORDER BY 1, 2
+$$;
+SELECT * FROM evil.rights('told');
+REVOKE USAGE ON SCHEMA "told$1" FROM regress_cqrs_victim;
+REVOKE ALL ON "told$1".told FROM regress_cqrs_victim, regress_cqrs_reader;
+GRANT USAGE ON SEQUENCE "told$1"._n TO regress_cqrs_reader;
+SELECT cqrs_rebuild('told');
+SELECT cqrs_catch_up('told');
+SELECT * FROM evil.rights('told') WHERE build LIKE '%2';
+GRANT INSERT, SELECT (id) ON "told$2".told TO regress_cqrs_victim;
+REVOKE ALL ON SEQUENCE "told$2"._n FROM regress_cqrs_reader;
+SELECT cqrs_revert('told');
+SELECT * FROM evil.rights('told') WHERE build LIKE '%1';
+-- a revised definition adds what it grants itself; and to a sequence nothing of a table
+SELECT cqrs_revise('told', 'CREATE TABLE told (id bigint PRIMARY KEY, a int); GRANT DELETE ON told TO regress_cqrs_reader; CREATE SEQUENCE _kind; CREATE TABLE _n ()'), cqrs_start('told');
+SELECT cqrs_catch_up('told');
+SELECT * FROM evil.rights('told') WHERE build LIKE '%3';
+RESET ROLE;
+SELECT cqrs_drop_projection('told');
+SET ROLE regress_cqrs_mallory;
+ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM regress_cqrs_victim;
+ALTER DEFAULT PRIVILEGES REVOKE USAGE ON SCHEMAS FROM regress_cqrs_victim;
+RESET ROLE;
+
+--
 -- Comparing, explaining and rebuilding by a superuser runs the owner's code as him.
 --
 SET ROLE regress_cqrs_mallory;
