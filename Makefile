@@ -74,6 +74,7 @@ OBJS = \
 	src/projection/compile.o \
 	src/projection/compile_where.o \
 	src/projection/complete.o \
+	src/projection/dependents.o \
 	src/projection/dispatch.o \
 	src/projection/draft.o \
 	src/projection/engine.o \

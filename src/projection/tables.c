@@ -20,7 +20,6 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
@@ -34,6 +33,7 @@
 #include "base/compat.h"
 #include "base/plans.h"
 #include "projection/build_row.h"
+#include "projection/dependents.h"
 #include "projection/run_as.h"
 #include "projection/tables.h"
 #include "projection/views.h"
@@ -94,9 +94,8 @@ cqrs_tables_drop(const CqrsProjection *projection, int32 number)
 	add_contents(targets, schema);
 	ObjectAddressSet(address, NamespaceRelationId, schema);
 	add_exact_object_address(&address, targets);
-	performMultipleDeletions(targets, DROP_RESTRICT, 0);
+	cqrs_drop_without_users(projection, number, targets);
 	free_object_addresses(targets);
-	CommandCounterIncrement();
 }
 
 /*

@@ -22,13 +22,11 @@
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -37,6 +35,7 @@
 #include "base/names.h"
 #include "base/plans.h"
 #include "projection/carry.h"
+#include "projection/dependents.h"
 #include "projection/tables.h"
 #include "projection/views.h"
 
@@ -68,10 +67,7 @@ static void require_own(const CqrsProjection *projection, Oid view, Oid role);
 static void require_plain(const CqrsProjection *projection, Oid view);
 static bool is_plain(Relation view);
 static bool hides_columns(const RangeTblEntry *rte, const Bitmapset *shown);
-static void require_no_users(Oid view);
 static void require_free_name(const CqrsProjection *projection, const char *name);
-static void require_no_users_of_tables(const CqrsProjection *projection, int32 number, List *views);
-static void complain(CqrsPlanId plan, Datum *values, const char *what);
 
 /*
  * Creates a view in the read schema for each table and view of the build whose
@@ -109,12 +105,12 @@ cqrs_views_check(const CqrsProjection *projection, int32 from, int32 to, Oid rol
 		require_plain(projection, view);
 		if (!contains(change.names, lfirst(name)) ||
 			!fits(view, get_relname_relid(lfirst(name), get_namespace_oid(change.schema, false))))
-			require_no_users(view);
+			cqrs_require_no_users_of_view(view);
 	}
 	foreach(lc, change.names)
 		if (!OidIsValid(find_old(&change, lfirst(lc))))
 			require_free_name(projection, lfirst(lc));
-	require_no_users_of_tables(projection, from, change.old_views);
+	cqrs_require_no_users_of_build(projection, from, change.old_views);
 }
 
 /*
@@ -136,7 +132,7 @@ cqrs_views_replace(const CqrsProjection *projection, int32 from, int32 to, Oid r
 	forboth(lc, change.old_views, name, change.old_names)
 		if (!contains(change.names, lfirst(name)))
 		{
-			require_no_users(lfirst_oid(lc));
+			cqrs_require_no_users_of_view(lfirst_oid(lc));
 			drop_view(lfirst_oid(lc));
 		}
 	foreach(lc, change.names)
@@ -217,7 +213,7 @@ create_anew(Change *change, const char *name, Oid old)
 	char	   *options = cqrs_view_options(old);
 	Oid			new;
 
-	require_no_users(old);
+	cqrs_require_no_users_of_view(old);
 	drop_view(old);
 	create_view(change->projection, change->schema, name, options, false, change->role);
 	new = get_relname_relid(name, get_namespace_oid(change->projection->read_schema, false));
@@ -421,17 +417,6 @@ hides_columns(const RangeTblEntry *rte, const Bitmapset *shown)
 }
 
 static void
-require_no_users(Oid view)
-{
-	Datum		value = ObjectIdGetDatum(view);
-
-	complain(CQRS_PLAN_USERS_OF_VIEW, &value,
-			 psprintf("cannot change the columns of view %s because other objects depend on it",
-					  quote_qualified_identifier(get_namespace_name(get_rel_namespace(view)),
-												 get_rel_name(view))));
-}
-
-static void
 require_free_name(const CqrsProjection *projection, const char *name)
 {
 	if (OidIsValid(get_relname_relid(name, get_namespace_oid(projection->read_schema, false))))
@@ -440,52 +425,4 @@ require_free_name(const CqrsProjection *projection, const char *name)
 				 errmsg("relation \"%s\" already exists in schema \"%s\"", name,
 						projection->read_schema),
 				 errdetail("Projection \"%s\" needs the name for a view.", projection->name)));
-}
-
-/*
- * The old tables are to be dropped.
- */
-static void
-require_no_users_of_tables(const CqrsProjection *projection, int32 number, List *views)
-{
-	Datum	   *elements = palloc(Max(list_length(views), 1) * sizeof(Datum));
-	char	   *schema = cqrs_build_name(projection->name, number);
-	Datum		values[2];
-	int			count = 0;
-	ListCell   *lc;
-
-	foreach(lc, views)
-		elements[count++] = ObjectIdGetDatum(lfirst_oid(lc));
-	values[0] = ObjectIdGetDatum(get_namespace_oid(schema, true));
-	values[1] = PointerGetDatum(construct_array(elements, count, OIDOID, sizeof(Oid), true,
-												TYPALIGN_INT));
-	complain(CQRS_PLAN_USERS_OF_BUILD, values,
-			 psprintf("cannot replace build %d of projection \"%s\" because other objects depend on it",
-					  number, projection->name));
-}
-
-/*
- * An error with a line for each object that the statement finds.
- */
-static void
-complain(CqrsPlanId plan, Datum *values, const char *what)
-{
-	StringInfoData detail;
-	MemoryContext caller = CurrentMemoryContext;
-
-	initStringInfo(&detail);
-	SPI_connect();
-	cqrs_plan_execute(plan, values, NULL);
-	MemoryContextSwitchTo(caller);
-	for (uint64 row = 0; row < SPI_processed; row++)
-		appendStringInfo(&detail, "%s%s depends on %s", row == 0 ? "" : "\n",
-						 SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1),
-						 SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2));
-	SPI_finish();
-	if (detail.len > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-				 errmsg("%s", what),
-				 errdetail("%s", detail.data),
-				 errhint("Drop them first, and create them again when the new build is in place.")));
 }
