@@ -12,32 +12,51 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "base/compat.h"
 #include "base/plans.h"
 #include "projection/dependents.h"
 #include "projection/tables.h"
 
-static void complain(CqrsPlanId plan, Datum *values, const char *what);
+static const char *const drop_first = "Drop them first, and create them again when the new build is in place.";
+
+static char *type_of_build(Oid view, Oid schema);
+static Oid	namespace_of_type(Oid type);
+static void complain(CqrsPlanId plan, Datum *values, const char *what, const char *reason,
+					 const char *hint);
 
 /*
- * It is to be dropped, and created with other columns.
+ * It is to be dropped, and created with other columns; or with columns of other
+ * types, though of the same name, as the old ones are in the schema of the build.
  */
 void
-cqrs_require_no_users_of_view(Oid view)
+cqrs_require_no_users_of_view(Oid view, const char *schema)
 {
 	Datum		value = ObjectIdGetDatum(view);
+	char	   *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(view)),
+												  get_rel_name(view));
+	char	   *reason;
 
-	complain(CQRS_PLAN_USERS_OF_VIEW, &value,
-			 psprintf("cannot change the columns of view %s because other objects depend on it",
-					  quote_qualified_identifier(get_namespace_name(get_rel_namespace(view)),
-												 get_rel_name(view))));
+	reason = type_of_build(view, get_namespace_oid(schema, true));
+	if (reason)
+		complain(CQRS_PLAN_USERS_OF_VIEW, &value,
+				 psprintf("cannot put another build behind view %s because other objects depend on it", name),
+				 reason,
+				 "Create the type in a schema of your own, outside of the tables of the projection.");
+	else
+		complain(CQRS_PLAN_USERS_OF_VIEW, &value,
+				 psprintf("cannot change the columns of view %s because other objects depend on it", name),
+				 NULL, drop_first);
 }
 
 /*
@@ -59,7 +78,8 @@ cqrs_require_no_users_of_build(const CqrsProjection *projection, int32 number, L
 												TYPALIGN_INT));
 	complain(CQRS_PLAN_USERS_OF_BUILD, values,
 			 psprintf("cannot replace build %d of projection \"%s\" because other objects depend on it",
-					  number, projection->name));
+					  number, projection->name),
+			 NULL, drop_first);
 }
 
 /*
@@ -96,10 +116,45 @@ cqrs_drop_without_users(const CqrsProjection *projection, int32 number,
 }
 
 /*
+ * A sentence about a column that has a type of that schema; NULL if there is none.
+ */
+static char *
+type_of_build(Oid view, Oid schema)
+{
+	Relation	rel = relation_open(view, AccessShareLock);
+	char	   *result = NULL;
+
+	for (int i = 0; i < RelationGetNumberOfAttributes(rel) && result == NULL; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(RelationGetDescr(rel), i);
+
+		if (namespace_of_type(column->atttypid) == schema)
+			result = psprintf("column \"%s\" has type %s, which every build has its own of",
+							  NameStr(column->attname), format_type_be_qualified(column->atttypid));
+	}
+	relation_close(rel, NoLock);
+	return result;
+}
+
+static Oid
+namespace_of_type(Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	Oid			result = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_type) GETSTRUCT(tuple))->typnamespace;
+		ReleaseSysCache(tuple);
+	}
+	return result;
+}
+
+/*
  * An error with a line for each object that the statement finds.
  */
 static void
-complain(CqrsPlanId plan, Datum *values, const char *what)
+complain(CqrsPlanId plan, Datum *values, const char *what, const char *reason, const char *hint)
 {
 	StringInfoData detail;
 	MemoryContext caller = CurrentMemoryContext;
@@ -113,10 +168,12 @@ complain(CqrsPlanId plan, Datum *values, const char *what)
 						 SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1),
 						 SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 2));
 	SPI_finish();
+	if (detail.len > 0 && reason)
+		appendStringInfo(&detail, "\n%s", reason);
 	if (detail.len > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 				 errmsg("%s", what),
 				 errdetail("%s", detail.data),
-				 errhint("Drop them first, and create them again when the new build is in place.")));
+				 errhint("%s", hint)));
 }

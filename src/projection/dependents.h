@@ -18,7 +18,7 @@
 
 #include "projection/registry.h"
 
-extern void cqrs_require_no_users_of_view(Oid view);
+extern void cqrs_require_no_users_of_view(Oid view, const char *schema);
 extern void cqrs_require_no_users_of_build(const CqrsProjection *projection, int32 number, List *views);
 extern void cqrs_drop_without_users(const CqrsProjection *projection, int32 number,
 									const ObjectAddresses *targets);

@@ -46,6 +46,7 @@ typedef struct Change
 {
 	const CqrsProjection *projection;
 	Oid			role;
+	char	   *old_schema;
 	char	   *schema;			/* of the new build */
 	List	   *old_views;		/* oids of those that there are */
 	List	   *old_names;		/* of the same */
@@ -105,7 +106,7 @@ cqrs_views_check(const CqrsProjection *projection, int32 from, int32 to, Oid rol
 		require_plain(projection, view);
 		if (!contains(change.names, lfirst(name)) ||
 			!fits(view, get_relname_relid(lfirst(name), get_namespace_oid(change.schema, false))))
-			cqrs_require_no_users_of_view(view);
+			cqrs_require_no_users_of_view(view, change.old_schema);
 	}
 	foreach(lc, change.names)
 		if (!OidIsValid(find_old(&change, lfirst(lc))))
@@ -132,7 +133,7 @@ cqrs_views_replace(const CqrsProjection *projection, int32 from, int32 to, Oid r
 	forboth(lc, change.old_views, name, change.old_names)
 		if (!contains(change.names, lfirst(name)))
 		{
-			cqrs_require_no_users_of_view(lfirst_oid(lc));
+			cqrs_require_no_users_of_view(lfirst_oid(lc), change.old_schema);
 			drop_view(lfirst_oid(lc));
 		}
 	foreach(lc, change.names)
@@ -183,6 +184,7 @@ begin_change(Change *change, const CqrsProjection *projection, int32 from, int32
 
 	change->projection = projection;
 	change->role = role;
+	change->old_schema = cqrs_build_name(projection->name, from);
 	change->schema = cqrs_build_name(projection->name, to);
 	change->old_views = cqrs_views_of(projection, from);
 	change->names = names_to_show(change->schema);
@@ -213,7 +215,7 @@ create_anew(Change *change, const char *name, Oid old)
 	char	   *options = cqrs_view_options(old);
 	Oid			new;
 
-	cqrs_require_no_users_of_view(old);
+	cqrs_require_no_users_of_view(old, change->old_schema);
 	drop_view(old);
 	create_view(change->projection, change->schema, name, options, false, change->role);
 	new = get_relname_relid(name, get_namespace_oid(change->projection->read_schema, false));

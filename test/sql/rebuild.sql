@@ -406,6 +406,18 @@ SELECT cqrs_catch_up('rb_unique') > 0 AS applied;
 SELECT live_build FROM cqrs.projection_status WHERE projection = 'rb_unique';
 SELECT cqrs_drop_projection('rb_unique');
 
+-- a type that is made with the tables is another one in each build, and so is a row of the view
+SELECT cqrs_start('rb_type') FROM (SELECT cqrs_create_projection('rb_type', 'rb', 'CREATE TYPE state AS ENUM (''in'', ''out''); CREATE TABLE book (id int PRIMARY KEY, state state)')) x;
+CREATE FUNCTION rb.books() RETURNS SETOF rb.book LANGUAGE sql AS 'SELECT * FROM rb.book';
+SELECT * FROM fails($$SELECT cqrs_rebuild('rb_type')$$);
+DROP FUNCTION rb.books;
+SELECT cqrs_rebuild('rb_type');
+CREATE FUNCTION rb.books() RETURNS SETOF rb.book LANGUAGE sql AS 'SELECT * FROM rb.book';
+SELECT cqrs_catch_up('rb_type');
+SELECT last_error FROM cqrs.build_progress WHERE projection = 'rb_type';
+DROP FUNCTION rb.books;
+SELECT cqrs_drop_projection('rb_type');
+
 -- a schema that we know nothing of is left alone
 SELECT cqrs_drop_projection('rb_inline');
 CREATE SCHEMA "rb_inline$1";
