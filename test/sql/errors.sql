@@ -110,8 +110,11 @@ SELECT cqrs_on('plans', 'P' || n, rule) FROM (VALUES
 	(13, 'UPDATE plain SET a = (SELECT 1) WHERE id = event.position'), (14, 'UPDATE plain SET a = a + 1 WHERE a = event.position'),
 	(15, 'UPDATE plain SET b = ctid::text WHERE id = event.position'), (16, 'INSERT INTO odd2.outside VALUES (event.position)'),
 	(17, 'DELETE FROM plain WHERE id = event.position OR a = 1'), (18, 'UPDATE plain SET a = 1 WHERE id = event.position + a'),
-	(19, 'UPDATE plain SET a = 1 WHERE id IN (event.position, event.version)'), (20, 'UPDATE plain SET a = 1 WHERE id = event.position RETURNING 1')) r (n, rule);
+	(19, 'UPDATE plain SET a = 1 WHERE id IN (event.position, event.version)'), (20, 'UPDATE plain SET a = 1 WHERE id = event.position RETURNING 1'),
+	(21, 'INSERT INTO plain SELECT id, 1 FROM odd2."Prices" UNION SELECT id, 2 FROM odd2.outside; WITH w AS (DELETE FROM odd2.outside RETURNING id) UPDATE odd2."Prices" p SET a = 1 FROM w, a_view v WHERE w.id = p.id AND w.id = v.id')) r (n, rule);
 CREATE TABLE odd2.outside (id bigint PRIMARY KEY);
+CREATE TABLE odd2."Prices" (id bigint PRIMARY KEY, a int);
+SELECT cqrs_on_batch('plans', '{P22}', 'INSERT INTO plain SELECT position, a FROM events JOIN odd2."Prices" ON id = position');
 SELECT event_type, plan, reason FROM cqrs_explain('plans');
 SELECT cqrs_drop_projection('plans');
 
