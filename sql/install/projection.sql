@@ -280,7 +280,8 @@ COMMENT ON FUNCTION cqrs.read_progress(text) IS
 	'How many positions of the log a durable reader has passed, and how many have been drawn';
 REVOKE ALL ON FUNCTION cqrs.read_progress(text) FROM PUBLIC;
 
-CREATE VIEW cqrs.projection_status AS
+-- Everybody sees his own projections, and who may watch sees all.
+CREATE VIEW cqrs.projection_status WITH (security_barrier) AS
 	SELECT p.name AS projection,
 		   p.state,
 		   CASE WHEN p.state OPERATOR(pg_catalog.=) 'running' AND p.mode OPERATOR(pg_catalog.=) 'async'
@@ -316,9 +317,12 @@ CREATE VIEW cqrs.projection_status AS
 						ELSE 1 END AS progress
 			  FROM cqrs.read_progress(p.name OPERATOR(pg_catalog.||) '$' OPERATOR(pg_catalog.||) p.next_build::pg_catalog.text) r
 			 WHERE p.next_build IS NOT NULL) g ON true
+	 WHERE pg_catalog.has_table_privilege('cqrs.worker_status', 'SELECT')
+		OR EXISTS (SELECT FROM pg_catalog.pg_roles o
+					WHERE o.rolname OPERATOR(pg_catalog.=) p.owner::pg_catalog.name AND pg_catalog.pg_has_role(o.oid, 'USAGE'))
 	 ORDER BY p.name;
 REVOKE ALL ON TABLE cqrs.projection_status FROM PUBLIC;
-COMMENT ON VIEW cqrs.projection_status IS 'How each projection is doing';
+COMMENT ON VIEW cqrs.projection_status IS 'How projections are doing: those of the current user, or all, for who may watch';
 COMMENT ON COLUMN cqrs.projection_status.projection IS 'Name of the projection';
 COMMENT ON COLUMN cqrs.projection_status.state IS 'draft, running, paused by its owner, or stopped by an error';
 COMMENT ON COLUMN cqrs.projection_status.live_build IS 'Number of the build that the views show';

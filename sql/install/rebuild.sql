@@ -40,7 +40,8 @@ REVOKE ALL ON FUNCTION cqrs_cancel_build(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION cqrs_revert(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION cqrs_check(text) FROM PUBLIC;
 
-CREATE VIEW cqrs.build_progress AS
+-- Shown to the same people as cqrs.projection_status.
+CREATE VIEW cqrs.build_progress WITH (security_barrier) AS
 	SELECT b.projection,
 		   b.number AS build,
 		   CASE WHEN b.last_error IS NOT NULL THEN 'stopped'
@@ -80,7 +81,10 @@ CREATE VIEW cqrs.build_progress AS
 	  CROSS JOIN LATERAL (
 			SELECT r.events_done::pg_catalog.float8 OPERATOR(pg_catalog./)
 				   GREATEST(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()
-												 OPERATOR(pg_catalog.-) b.started_at), 0.001) AS per_second) s;
+												 OPERATOR(pg_catalog.-) b.started_at), 0.001) AS per_second) s
+	 WHERE pg_catalog.has_table_privilege('cqrs.worker_status', 'SELECT')
+		OR EXISTS (SELECT FROM pg_catalog.pg_roles o
+					WHERE o.rolname OPERATOR(pg_catalog.=) p.owner::pg_catalog.name AND pg_catalog.pg_has_role(o.oid, 'USAGE'));
 REVOKE ALL ON TABLE cqrs.build_progress FROM PUBLIC;
 COMMENT ON VIEW cqrs.build_progress IS 'Builds that are being filled to replace the live ones: how far they are';
 COMMENT ON COLUMN cqrs.build_progress.projection IS 'Name of the projection';

@@ -24,7 +24,7 @@ COMMENT ON VIEW cqrs.worker_status IS
 COMMENT ON COLUMN cqrs.worker_status.pid IS 'Process; null for an owner who has none and needs one';
 COMMENT ON COLUMN cqrs.worker_status.database IS 'Database that it is connected to';
 COMMENT ON COLUMN cqrs.worker_status.owner IS 'Role that it is connected as';
-COMMENT ON COLUMN cqrs.worker_status.projection IS 'Projection that it serves now';
+COMMENT ON COLUMN cqrs.worker_status.projection IS 'Projection that it serves now; of other databases only for who may read all statistics';
 COMMENT ON COLUMN cqrs.worker_status.state IS 'launcher, starting, looking for projections, idle, applying; or why there is no process';
 COMMENT ON COLUMN cqrs.worker_status.since IS 'Since when it is in this state';
 

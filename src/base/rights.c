@@ -82,7 +82,9 @@ static const Right rights[] = {
 		"cqrs_resume()", "cqrs_drop_projection()", "cqrs_catch_up()", "cqrs_explain()",
 		"cqrs_retry_parked()", "cqrs_discard_parked()", "cqrs_diagram()",
 		"cqrs.payload_fields()", "cqrs.command_type", "cqrs.query_type",
-		"cqrs.projection_parked", "cqrs.command_stats", "cqrs.query_stats", "cqrs.read_stats()"
+		"cqrs.projection_parked", "cqrs.command_stats", "cqrs.query_stats", "cqrs.read_stats()",
+		"cqrs.projection_status", "cqrs.behind()", "cqrs.read_progress()", "cqrs.build_progress",
+		"cqrs.read_work()", "cqrs.open_appender()"
 	}},
 	{"watch", {
 		WATCH_VIEW, "cqrs.command_stats", "cqrs.query_stats", "cqrs.read_stats()",

@@ -19,13 +19,17 @@
 #include "access/htup_details.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/timestamp.h"
 
 #include "base/args.h"
 #include "base/compat.h"
+#include "base/rights.h"
 #include "event/cursor.h"
 #include "event/log.h"
 #include "event/reader.h"
+#include "projection/registry.h"
+#include "projection/status.h"
 
 PG_FUNCTION_INFO_V1(cqrs_behind);
 PG_FUNCTION_INFO_V1(cqrs_read_progress);
@@ -33,6 +37,7 @@ PG_FUNCTION_INFO_V1(cqrs_read_progress);
 /* beyond this many events, the number is an estimate */
 #define COUNT_EXACTLY 100000
 
+static bool may_see_cursor(const char *cursor);
 static int64 count_behind(const char *cursor, TimestampTz *oldest);
 
 /*
@@ -52,7 +57,7 @@ cqrs_behind(PG_FUNCTION_ARGS)
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	if (name && cqrs_cursor_read(name, &cursor))
+	if (name && may_see_cursor(name) && cqrs_cursor_read(name, &cursor))
 	{
 		values[0] = Int64GetDatum(count_behind(name, &oldest));
 		values[1] = Float8GetDatum((double) (now - oldest) / USECS_PER_SEC);
@@ -76,7 +81,7 @@ cqrs_read_progress(PG_FUNCTION_ARGS)
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	if (name && cqrs_cursor_read(name, &cursor))
+	if (name && may_see_cursor(name) && cqrs_cursor_read(name, &cursor))
 	{
 		int64		total = cqrs_log_last_drawn();
 		int64		done = Max(cursor.done.floor, cursor.position);
@@ -86,6 +91,31 @@ cqrs_read_progress(PG_FUNCTION_ARGS)
 		nulls[0] = nulls[1] = false;
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+/*
+ * Those of others are for who may watch.
+ */
+bool
+cqrs_status_may_see(const char *projection)
+{
+	CqrsProjection *found;
+
+	if (cqrs_may_watch(GetUserId()))
+		return true;
+	found = cqrs_projection_find(projection);
+	return found && cqrs_projection_is_mine(found);
+}
+
+/*
+ * A cursor is named like the schema of a build.
+ */
+static bool
+may_see_cursor(const char *cursor)
+{
+	const char *dollar = strrchr(cursor, '$');
+
+	return cqrs_status_may_see(dollar ? pnstrdup(cursor, dollar - cursor) : cursor);
 }
 
 /*

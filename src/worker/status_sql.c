@@ -15,16 +15,19 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_authid.h"
 #include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "base/args.h"
 #include "base/clock.h"
 #include "base/compat.h"
+#include "projection/status.h"
 #include "stats/applied.h"
 #include "worker/board.h"
 
@@ -101,6 +104,8 @@ cqrs_read_work(PG_FUNCTION_ARGS)
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE || desc->natts != 3)
 		elog(ERROR, "return type must be a row of three columns");
+	if (name && !cqrs_status_may_see(name))
+		name = NULL;
 
 	if (name && cqrs_applied_count(name) >= 0)
 	{
@@ -186,9 +191,16 @@ collect_rows(WorkerRow *rows)
 	return count;
 }
 
+/*
+ * As in pg_stat_activity, everybody sees where a process is connected, and as whom,
+ * but not what it does for others in another database.
+ */
 static void
 put_row(ReturnSetInfo *rsinfo, const WorkerRow *row)
 {
+	bool		hidden = row->database != MyDatabaseId &&
+		!has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) &&
+		!(OidIsValid(row->owner) && has_privs_of_role(GetUserId(), row->owner));
 	char	   *database = OidIsValid(row->database) ? get_database_name(row->database) : NULL;
 	char	   *owner = OidIsValid(row->owner) ? GetUserNameFromId(row->owner, true) : NULL;
 	Datum		values[6] = {0};
@@ -202,7 +214,7 @@ put_row(ReturnSetInfo *rsinfo, const WorkerRow *row)
 	nulls[2] = (owner == NULL);
 	if (owner)
 		values[2] = CStringGetTextDatum(owner);
-	nulls[3] = (NameStr(row->projection)[0] == '\0');
+	nulls[3] = hidden || NameStr(row->projection)[0] == '\0';
 	values[3] = CStringGetTextDatum(NameStr(row->projection));
 	values[4] = CStringGetTextDatum(row->state);
 	values[5] = TimestampTzGetDatum(row->since);

@@ -232,6 +232,24 @@ SELECT * FROM fails($$SELECT cqrs_on('mine', 'X', 'theirs.rule(cqrs.event)'::reg
 SELECT cqrs_drop_projection('mine');
 SELECT count(*) FROM cqrs.projection_parked;
 SELECT projection, state FROM cqrs.projection_status ORDER BY projection COLLATE "C";
+-- Who defines projections sees how his own are doing, and by no trick more.
+RESET ROLE;
+SELECT cqrs_revoke('regress_cqrs_mallory', 'watch');
+SET ROLE regress_cqrs_victim;
+SELECT cqrs_rebuild('theirs');
+SELECT projection, state, events_behind, next_build FROM cqrs.projection_status ORDER BY projection COLLATE "C";
+SELECT projection, build, phase FROM cqrs.build_progress;
+SET ROLE regress_cqrs_mallory;
+SELECT cqrs_create_projection('mine', 'evil', '');
+CREATE FUNCTION evil.peek(projection text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS 'BEGIN RAISE NOTICE ''sees %'', projection; RETURN true; END';
+SELECT projection, state FROM cqrs.projection_status WHERE evil.peek(projection);
+SELECT projection, build FROM cqrs.build_progress WHERE evil.peek(projection);
+SELECT cqrs_drop_projection('mine');
+SELECT * FROM fails('SELECT * FROM cqrs.worker_status');
+RESET ROLE;
+SELECT cqrs_grant('regress_cqrs_mallory', 'watch');
+SET ROLE regress_cqrs_mallory;
+SELECT projection, build FROM cqrs.build_progress;
 RESET ROLE;
 TABLE canary;
 

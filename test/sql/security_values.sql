@@ -260,12 +260,15 @@ SET ROLE regress_cqrs_mallory;
 CREATE FUNCTION evil.leak(text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS 'BEGIN RAISE NOTICE ''leaked: %'', $1; RETURN true; END';
 SELECT message FROM cqrs.projection_parked WHERE evil.leak(message);
 SELECT f.state, f.message FROM (VALUES ('SELECT * FROM theirs.private'), ('SELECT * FROM cqrs.outbox'), ('SELECT * FROM cqrs_stream(''private-1'')'),
-	('SELECT last_error FROM cqrs.projection_status'), ('SELECT * FROM cqrs.worker_status'), ('SELECT * FROM cqrs.read_workers()'), ('SELECT * FROM cqrs.command_stats'),
-	('SELECT * FROM cqrs.behind(''private$1'')'), ('SELECT cqrs_catch_up(''private'')')) s (statement), LATERAL fails(statement) f;
+	('SELECT * FROM cqrs.worker_status'), ('SELECT * FROM cqrs.read_workers()'), ('SELECT * FROM cqrs.command_stats'),
+	('SELECT cqrs_catch_up(''private'')')) s (statement), LATERAL fails(statement) f;
+SELECT projection, last_error FROM cqrs.projection_status WHERE evil.leak(last_error);
+SELECT * FROM cqrs.behind('private$1'), cqrs.read_progress('private$1'), cqrs.read_work('private');
 SELECT count(*) FROM pg_stats WHERE schemaname = 'cqrs' OR schemaname LIKE 'private$%';
 RESET ROLE;
 SET ROLE regress_cqrs_victim;
 SELECT message FROM cqrs.projection_parked;
+SELECT events, events_done = events_total AS done FROM cqrs.behind('private$1'), cqrs.read_progress('private$1');
 -- Who waits for a projection is told that it rests, but not of the event that was to blame.
 SELECT cqrs_create_projection('resting', 'theirs', 'CREATE TABLE resting (id bigint PRIMARY KEY)', on_error => 'stop'),
 	cqrs_on('resting', 'Private', 'INSERT INTO resting VALUES ((event.data->>''secret'')::bigint)'), cqrs_start('resting');

@@ -142,6 +142,13 @@ foreach my $i (1 .. 20)
 	my ($code, $rows, $message) = $node->psql('d', qq{SELECT * FROM cqrs_query('n_of', '{"stream": "query"}', '$token', '200ms')}, extra_params => ['-v', 'VERBOSITY=verbose']);
 	isnt($code, 0, 'a query does not answer with old data');
 	like($message, qr/55P03/, '... but says so');
+	create_database($node, 'elsewhere');
+	$node->safe_psql('elsewhere', q{CREATE ROLE dave; SELECT cqrs_grant('dave', 'watch')});
+	my $busy = q{SELECT database, owner, projection FROM cqrs.worker_status WHERE state = 'applying'};
+	eventually($node, 'elsewhere', $busy, 'd|alice|p', 'a superuser sees what is worked for in another database');
+	is($node->safe_psql('elsewhere', "SET ROLE dave; $busy"), 'd|alice|', '... and who may watch in this one does not');
+	is($node->safe_psql('elsewhere', "GRANT pg_read_all_stats TO dave; SET ROLE dave; $busy"), 'd|alice|p', '... without reading all statistics');
+	$node->safe_psql('postgres', 'DROP DATABASE elsewhere');
 	my $asker = $node->background_psql('d');
 	$asker->query_until(qr/go/, qq{\\echo go\nSELECT * FROM cqrs_query('n_of', '{"stream": "query"}', '$token', '30s');\n});
 	$held->query_safe('COMMIT');
