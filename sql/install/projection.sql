@@ -35,7 +35,7 @@ COMMENT ON COLUMN cqrs.projection.live_build IS 'Build that the views show';
 COMMENT ON COLUMN cqrs.projection.name IS 'Name of the projection';
 COMMENT ON COLUMN cqrs.projection.description IS 'What it is for';
 COMMENT ON COLUMN cqrs.projection.last_error IS 'The last event that failed, or why it stopped';
-COMMENT ON COLUMN cqrs.projection.last_error_at IS 'When that was';
+COMMENT ON COLUMN cqrs.projection.last_error_at IS 'When the last error was';
 COMMENT ON COLUMN cqrs.projection.created_at IS 'When it was created';
 COMMENT ON COLUMN cqrs.projection.next_build IS 'Build that is being filled to take its place';
 COMMENT ON COLUMN cqrs.projection.follower IS 'The same, once it is complete: it gets each event in the transaction that the live one gets it in';
@@ -296,7 +296,8 @@ CREATE VIEW cqrs.projection_status WITH (security_barrier) AS
 			 WHERE e.projection OPERATOR(pg_catalog.=) p.name
 			   AND e.build OPERATOR(pg_catalog.=) p.live_build) AS events_parked,
 		   p.live_build,
-		   p.next_build,
+		   COALESCE(p.next_build, (SELECT d.number FROM cqrs.build d WHERE d.projection OPERATOR(pg_catalog.=) p.name
+									AND d.state OPERATOR(pg_catalog.=) 'draft')) AS next_build,
 		   g.progress,
 		   COALESCE((pg_catalog.pg_blocking_pids(w.pid))[1],
 					CASE WHEN p.state OPERATOR(pg_catalog.=) 'running' AND p.mode OPERATOR(pg_catalog.=) 'async'
@@ -326,13 +327,13 @@ COMMENT ON VIEW cqrs.projection_status IS 'How projections are doing: those of t
 COMMENT ON COLUMN cqrs.projection_status.projection IS 'Name of the projection';
 COMMENT ON COLUMN cqrs.projection_status.state IS 'draft, running, paused by its owner, or stopped by an error';
 COMMENT ON COLUMN cqrs.projection_status.live_build IS 'Number of the build that the views show';
-COMMENT ON COLUMN cqrs.projection_status.next_build IS 'Number of the build that is to take its place';
+COMMENT ON COLUMN cqrs.projection_status.next_build IS 'Number of the build that is to take its place, or of the draft of one';
 COMMENT ON COLUMN cqrs.projection_status.events_behind IS 'Committed events that it has not seen yet, of any type; an estimate beyond 100,000';
 COMMENT ON COLUMN cqrs.projection_status.seconds_behind IS 'Age of the oldest of them';
 COMMENT ON COLUMN cqrs.projection_status.events_applied IS 'Events that have been applied since the server started';
 COMMENT ON COLUMN cqrs.projection_status.events_parked IS 'Events in wait for cqrs_retry_parked() or cqrs_discard_parked()';
 COMMENT ON COLUMN cqrs.projection_status.last_error IS 'The last event that failed, or why it stopped';
-COMMENT ON COLUMN cqrs.projection_status.last_error_at IS 'When that was';
+COMMENT ON COLUMN cqrs.projection_status.last_error_at IS 'When the last error was';
 COMMENT ON COLUMN cqrs.projection_status.blocked_by_pid IS 'Process whose lock its worker waits for, or which has appended events and not committed them yet';
 COMMENT ON COLUMN cqrs.projection_status.progress IS 'How much of the next build is done, 0 to 1';
 COMMENT ON COLUMN cqrs.projection_status.worker IS 'What a worker does for it now; null when none knows of it';

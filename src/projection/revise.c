@@ -40,6 +40,7 @@ static CqrsBuildRow *find_build(const char *projection, bool (*wanted) (const Cq
 static bool is_on_its_way(const CqrsBuildRow *row);
 static bool is_previous(const CqrsBuildRow *row);
 static void require_previous(const CqrsProjection *projection, const CqrsBuildRow *previous);
+static bool keeps_previous(const CqrsProjection *projection);
 
 /*
  * cqrs_revise(projection, tables, keep_previous)
@@ -219,11 +220,13 @@ is_previous(const CqrsBuildRow *row)
 static void
 require_previous(const CqrsProjection *projection, const CqrsBuildRow *previous)
 {
+	cqrs_projection_require_no_rebuild(projection);
 	if (previous == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("projection \"%s\" has no previous build", projection->name),
 				 errdetail("A build that has been replaced is kept for the \"keep_previous\" of its projection."),
+				 keeps_previous(projection) ? 0 :
 				 errhint("Set it with cqrs_revise() or cqrs_rebuild().")));
 	if (previous->last_error)
 		ereport(ERROR,
@@ -231,5 +234,12 @@ require_previous(const CqrsProjection *projection, const CqrsBuildRow *previous)
 				 errmsg("the previous build of projection \"%s\" has been stopped by an error",
 						projection->name),
 				 errdetail("%s", previous->last_error)));
-	cqrs_projection_require_no_rebuild(projection);
+}
+
+static bool
+keeps_previous(const CqrsProjection *projection)
+{
+	const Interval *keep = projection->keep_previous;
+
+	return keep->month != 0 || keep->day != 0 || keep->time != 0;
 }

@@ -411,7 +411,8 @@ SELECT cqrs_start('rb_type') FROM (SELECT cqrs_create_projection('rb_type', 'rb'
 CREATE FUNCTION rb.books() RETURNS SETOF rb.book LANGUAGE sql AS 'SELECT * FROM rb.book';
 SELECT * FROM fails($$SELECT cqrs_rebuild('rb_type')$$);
 DROP FUNCTION rb.books;
-SELECT cqrs_rebuild('rb_type');
+SELECT cqrs_rebuild('rb_type', keep_previous => '1 day');
+SELECT * FROM fails($$SELECT cqrs_revert('rb_type')$$);			-- not yet
 CREATE FUNCTION rb.books() RETURNS SETOF rb.book LANGUAGE sql AS 'SELECT * FROM rb.book';
 SELECT cqrs_catch_up('rb_type');
 SELECT last_error FROM cqrs.build_progress WHERE projection = 'rb_type';
