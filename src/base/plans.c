@@ -98,6 +98,10 @@ cqrs_plan_run(const char *sql)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("this kind of statement cannot be used here"),
+				 result == SPI_ERROR_TRANSACTION ?
+				 errdetail("Transactions and savepoints are for the caller to begin and end.") :
+				 result == SPI_ERROR_COPY ?
+				 errdetail("COPY can neither read from the client here nor write to it.") :
 				 errdetail("Executing it gave %s.", SPI_result_code_string(result))));
 	SPI_finish();
 }
