@@ -90,9 +90,9 @@ COMMENT ON VIEW cqrs.build_progress IS 'Builds that are being filled to replace 
 COMMENT ON COLUMN cqrs.build_progress.projection IS 'Name of the projection';
 COMMENT ON COLUMN cqrs.build_progress.build IS 'Number of the build';
 COMMENT ON COLUMN cqrs.build_progress.phase IS 'What is being done, or why nothing is';
-COMMENT ON COLUMN cqrs.build_progress.events_done IS 'Events that it has got past';
-COMMENT ON COLUMN cqrs.build_progress.events_total IS 'Events that there are for it';
-COMMENT ON COLUMN cqrs.build_progress.events_per_second IS 'Events a second since it was started';
+COMMENT ON COLUMN cqrs.build_progress.events_done IS 'Positions of the log that it has passed, holes included';
+COMMENT ON COLUMN cqrs.build_progress.events_total IS 'Positions that have been drawn';
+COMMENT ON COLUMN cqrs.build_progress.events_per_second IS 'Positions a second since it was started';
 COMMENT ON COLUMN cqrs.build_progress.time_left IS 'Time that the rest takes at this pace';
 COMMENT ON COLUMN cqrs.build_progress.tuples_written IS 'Rows inserted, updated and deleted in its tables';
 COMMENT ON COLUMN cqrs.build_progress.started IS 'When it was started';
