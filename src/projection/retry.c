@@ -56,6 +56,7 @@ typedef struct Retry
 } Retry;
 
 static CqrsProjection *lock_own_started(const char *name);
+static void say_why_none(const CqrsProjection *projection, const Retry *retry);
 static void load_chunk(Retry *retry, CqrsBatch *batch, List *positions);
 static bool admit(CqrsBatch *batch, TupleTableSlot *event);
 static bool failed(CqrsBatch *batch, TupleTableSlot *event, const ErrorData *error);
@@ -99,6 +100,8 @@ cqrs_retry_parked(PG_FUNCTION_ARGS)
 	cqrs_applied_note(projection->name, applied);
 	if (retry.last_error)
 		cqrs_projection_set_error(projection->name, retry.last_error);
+	if (applied == 0)
+		say_why_none(projection, &retry);
 	PG_RETURN_INT64(applied);
 }
 
@@ -135,6 +138,22 @@ lock_own_started(const char *name)
 	projection = cqrs_projection_get_own(name);
 	cqrs_projection_require_started(projection);
 	return projection;
+}
+
+static void
+say_why_none(const CqrsProjection *projection, const Retry *retry)
+{
+	if (retry->last_error)
+		ereport(NOTICE,
+				(errmsg("no parked event of projection \"%s\" could be applied", projection->name),
+				 errdetail("%s", retry->last_error)));
+	else if (retry->stream)
+		ereport(NOTICE,
+				(errmsg("projection \"%s\" has no parked events of stream \"%s\"",
+						projection->name, text_to_cstring(retry->stream))));
+	else
+		ereport(NOTICE,
+				(errmsg("projection \"%s\" has no parked events", projection->name)));
 }
 
 /*
