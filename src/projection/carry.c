@@ -52,6 +52,9 @@ static ColumnBaggage *find_column(List *columns, const char *name);
 static Acl *carried_acl(Acl *old, Acl *new, const Acl *defaults, Oid owner, bool replace);
 static Acl *without_defaults(Acl *acl, const Acl *defaults, Oid owner);
 static bool same_acl(const Acl *a, const Acl *b);
+static void carry_comment(char *old, char *new, Oid view, AttrNumber column);
+static bool same_comment(const char *a, const char *b);
+static char *column_comment(Oid relation, const char *name);
 static void set_relation_acl(Oid relation, Oid owner, Acl *acl);
 static void set_column_acl(Oid relation, AttrNumber column, Oid owner, Acl *acl);
 static void note_members(Oid class, Oid object, int32 subobject, Oid owner, Acl *before, Acl *acl);
@@ -126,6 +129,30 @@ cqrs_view_options(Oid view)
 	}
 	ReleaseSysCache(tuple);
 	return result.data;
+}
+
+/*
+ * A view shows the comments of the relation behind it, and of its columns, unless
+ * somebody has given it others than the one behind it before has, which may be
+ * InvalidOid.
+ */
+void
+cqrs_carry_comments(Oid old, Oid new, Oid view)
+{
+	Relation	rel = relation_open(view, AccessShareLock);
+	int			count = RelationGetNumberOfAttributes(rel);
+
+	relation_close(rel, NoLock);
+	carry_comment(OidIsValid(old) ? GetComment(old, RelationRelationId, 0) : NULL,
+				  GetComment(new, RelationRelationId, 0), view, 0);
+	for (AttrNumber number = 1; number <= count; number++)
+	{
+		char	   *name = get_attname(view, number, false);
+
+		carry_comment(OidIsValid(old) ? column_comment(old, name) : NULL,
+					  column_comment(new, name), view, number);
+	}
+	CommandCounterIncrement();
 }
 
 /*
@@ -278,6 +305,29 @@ static bool
 same_acl(const Acl *a, const Acl *b)
 {
 	return (a && b) ? aclequal(a, b) : a == b;
+}
+
+static void
+carry_comment(char *old, char *new, Oid view, AttrNumber column)
+{
+	char	   *shown = GetComment(view, RelationRelationId, column);
+
+	if (!same_comment(shown, new) && same_comment(shown, old))
+		CreateComments(view, RelationRelationId, column, new);
+}
+
+static bool
+same_comment(const char *a, const char *b)
+{
+	return (a && b) ? strcmp(a, b) == 0 : a == b;
+}
+
+static char *
+column_comment(Oid relation, const char *name)
+{
+	AttrNumber	number = get_attnum(relation, name);
+
+	return number > 0 ? GetComment(relation, RelationRelationId, number) : NULL;
 }
 
 /*

@@ -30,6 +30,7 @@ typedef struct CqrsBaggage
 extern CqrsBaggage *cqrs_baggage_of(Oid relation);
 extern void cqrs_baggage_give(Oid relation, const CqrsBaggage *baggage);
 extern char *cqrs_view_options(Oid view);
+extern void cqrs_carry_comments(Oid old, Oid new, Oid view);
 extern void cqrs_carry_relation_acl(Oid from, Oid to, bool replace);
 extern void cqrs_carry_schema_acl(Oid from, Oid to, bool replace);
 

@@ -59,6 +59,8 @@ static void replace_view(Change *change, const char *name);
 static void create_anew(Change *change, const char *name, Oid old);
 static void create_view(const CqrsProjection *projection, const char *schema,
 						const char *name, const char *options, bool replace, Oid role);
+static void show_comments(const CqrsProjection *projection, const char *old_schema,
+						  const char *schema, const char *name);
 static void drop_view(Oid view);
 static Oid	find_old(Change *change, const char *name);
 static bool fits(Oid old, Oid new);
@@ -82,7 +84,10 @@ cqrs_views_create(const CqrsProjection *projection, int32 number, Oid role)
 	ListCell   *lc;
 
 	foreach(lc, names)
+	{
 		create_view(projection, schema, lfirst(lc), "", false, role);
+		show_comments(projection, NULL, schema, lfirst(lc));
+	}
 	return names;
 }
 
@@ -206,6 +211,21 @@ replace_view(Change *change, const char *name)
 					true, change->role);
 	else
 		create_anew(change, name, old);
+	show_comments(change->projection, change->old_schema, change->schema, name);
+}
+
+/*
+ * Of the relation behind the view; "old_schema" is that of the build before, or NULL.
+ */
+static void
+show_comments(const CqrsProjection *projection, const char *old_schema, const char *schema,
+			  const char *name)
+{
+	Oid			old = old_schema ? get_namespace_oid(old_schema, true) : InvalidOid;
+
+	cqrs_carry_comments(OidIsValid(old) ? get_relname_relid(name, old) : InvalidOid,
+						get_relname_relid(name, get_namespace_oid(schema, false)),
+						get_relname_relid(name, get_namespace_oid(projection->read_schema, false)));
 }
 
 static void

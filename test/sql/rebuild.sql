@@ -406,6 +406,20 @@ SELECT cqrs_catch_up('rb_unique') > 0 AS applied;
 SELECT live_build FROM cqrs.projection_status WHERE projection = 'rb_unique';
 SELECT cqrs_drop_projection('rb_unique');
 
+-- comments of the definition are shown on the views, unless these have others
+SELECT cqrs_start('rb_said') FROM (SELECT cqrs_create_projection('rb_said', 'rb', $$CREATE TABLE said (id int PRIMARY KEY, a int, b int, c int);
+	COMMENT ON TABLE said IS 'what was said'; COMMENT ON COLUMN said.a IS 'first'; COMMENT ON COLUMN said.b IS 'second'; COMMENT ON COLUMN said.c IS 'third'$$)) x;
+SELECT obj_description('rb.said'::regclass), attname, comment FROM about('rb.said');
+COMMENT ON COLUMN rb.said.id IS 'mine';
+COMMENT ON COLUMN rb.said.a IS 'mine';
+COMMENT ON COLUMN rb.said.b IS NULL;
+SELECT cqrs_revise('rb_said', $$CREATE TABLE said (d int, id int PRIMARY KEY, a int, b int, c int);
+	COMMENT ON COLUMN said.id IS 'key'; COMMENT ON COLUMN said.a IS '1st'; COMMENT ON COLUMN said.b IS '2nd'; COMMENT ON COLUMN said.c IS '3rd'; COMMENT ON COLUMN said.d IS '4th'$$),
+	cqrs_start('rb_said');
+SELECT cqrs_catch_up('rb_said');
+SELECT obj_description('rb.said'::regclass), attname, comment FROM about('rb.said');
+SELECT cqrs_drop_projection('rb_said');
+
 -- a type that is made with the tables is another one in each build, and so is a row of the view
 SELECT cqrs_start('rb_type') FROM (SELECT cqrs_create_projection('rb_type', 'rb', 'CREATE TYPE state AS ENUM (''in'', ''out''); CREATE TABLE book (id int PRIMARY KEY, state state)')) x;
 CREATE FUNCTION rb.books() RETURNS SETOF rb.book LANGUAGE sql AS 'SELECT * FROM rb.book';
