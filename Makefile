@@ -93,6 +93,7 @@ OBJS = \
 	src/projection/fold_write.o \
 	src/projection/function_rule.o \
 	src/projection/inline.o \
+	src/projection/inline_list.o \
 	src/projection/lifecycle.o \
 	src/projection/old_snapshots.o \
 	src/projection/park.o \

@@ -39,20 +39,12 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
-#include "utils/builtins.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 
-#include "base/compat.h"
 #include "base/guc.h"
-#include "base/table.h"
 #include "event/after.h"
 #include "event/append.h"
 #include "event/incarnation.h"
@@ -65,14 +57,6 @@
 #include "projection/inline.h"
 #include "projection/tables.h"
 #include "stats/applied.h"
-
-/* columns of cqrs.projection that are looked at here */
-enum
-{
-	COL_NAME = 1,
-	COL_MODE = 5,
-	COL_STATE = 7
-};
 
 /*
  * "The subtransaction has applied all own events up to the position."
@@ -115,12 +99,6 @@ static int	allocated_progress = 0;
 static int	n_guarded = 0;		/* how many subtransactions have got an id */
 static FullTransactionId progress_of = {0};
 
-/* the projections (CqrsProjection) that run inline, in the order of their names */
-static List *projections = NIL;
-static bool projections_valid = false;
-static MemoryContext projections_context = NULL;
-static Oid	projection_table = InvalidOid;
-
 static bool applying = false;
 
 pg_noreturn static void cannot_begin(const CqrsProjection *projection);
@@ -132,17 +110,11 @@ static void take_turn(void *arg);
 static void feed_range(CqrsBuild *build, void *arg);
 static int64 get_progress(void);
 static void set_progress(int64 position);
-static List *get_projections(void);
-static void load_projections(void);
-static List *read_names(void);
-static int	compare_names(const ListCell *a, const ListCell *b);
-static bool is_inline(TupleTableSlot *slot);
-static void projection_changed(Datum arg, Oid relid);
 
 void
 cqrs_inline_init(void)
 {
-	CacheRegisterRelcacheCallback(projection_changed, (Datum) 0);
+	cqrs_inline_list_init();
 	cqrs_after_events_register(after_events);
 }
 
@@ -274,7 +246,7 @@ after_events(void)
 {
 	bool		before;
 
-	if (applying || get_projections() == NIL)
+	if (applying || cqrs_inline_projections() == NIL)
 		return;
 
 	before = cqrs_inline_hold();
@@ -320,10 +292,10 @@ apply_range(Range *range, const char *but)
 	ListCell   *lc;
 
 	/* with one projection, to see whether it wants the events costs as much as its turn */
-	range->types_known = list_length(get_projections()) > 1;
+	range->types_known = list_length(cqrs_inline_projections()) > 1;
 	if (range->types_known)
 		range->types = cqrs_pick_own_types(range->after_position, range->last_position);
-	foreach(lc, get_projections())
+	foreach(lc, cqrs_inline_projections())
 	{
 		CqrsProjection *projection = lfirst(lc);
 
@@ -427,104 +399,4 @@ set_progress(int64 position)
 	}
 	progress[n_progress].xid = xid;
 	progress[n_progress++].position = position;
-}
-
-static List *
-get_projections(void)
-{
-	if (!projections_valid)
-		load_projections();
-	return projections;
-}
-
-/*
- * Valid from the moment at which we begin to look, as far as no invalidation
- * arrives from then on; in any case what we have found serves once.
- */
-static void
-load_projections(void)
-{
-	List	   *names;
-	ListCell   *lc;
-	MemoryContext before;
-
-	if (projections_context == NULL)
-		projections_context = AllocSetContextCreate(CacheMemoryContext,
-													"cqrs inline projections",
-													ALLOCSET_SMALL_SIZES);
-	MemoryContextReset(projections_context);
-	projections = NIL;
-	projection_table = cqrs_table_oid("projection");
-	before = MemoryContextSwitchTo(projections_context);
-
-	projections_valid = true;
-	PG_TRY();
-	{
-		names = read_names();
-		foreach(lc, names)
-			projections = lappend(projections, cqrs_projection_get(lfirst(lc)));
-	}
-	PG_CATCH();
-	{
-		projections_valid = false;
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(before);
-}
-
-/*
- * By the latest snapshot: what has been decided is decided, whatever the
- * snapshot of our transaction.  But with an old snapshot we cannot build upon
- * the read tables, which may have been made after it.
- */
-static List *
-read_names(void)
-{
-	Relation	rel = cqrs_table_open("projection", AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	List	   *names = NIL;
-	bool		isnull;
-
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-		if (is_inline(slot))
-		{
-			cqrs_row_require_visible(rel, slot);
-			names = lappend(names, TextDatumGetCString(slot_getattr(slot, COL_NAME, &isnull)));
-		}
-	list_sort(names, compare_names);
-
-	table_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	ExecDropSingleTupleTableSlot(slot);
-	table_close(rel, NoLock);
-	return names;
-}
-
-static int
-compare_names(const ListCell *a, const ListCell *b)
-{
-	return strcmp(lfirst(a), lfirst(b));
-}
-
-static bool
-is_inline(TupleTableSlot *slot)
-{
-	bool		isnull;
-	char	   *mode = TextDatumGetCString(slot_getattr(slot, COL_MODE, &isnull));
-	char	   *state = TextDatumGetCString(slot_getattr(slot, COL_STATE, &isnull));
-
-	return strcmp(mode, "inline") == 0 && strcmp(state, "running") == 0;
-}
-
-/*
- * Relation cache callback; InvalidOid is everything.
- */
-static void
-projection_changed(Datum arg, Oid relid)
-{
-	if (!OidIsValid(relid) || relid == projection_table)
-		projections_valid = false;
 }

@@ -15,6 +15,7 @@
 
 #include "projection/registry.h"
 
+/* inline.c */
 extern void cqrs_inline_init(void);
 extern void cqrs_inline_lock(void);
 extern void cqrs_inline_flush(void);
@@ -23,5 +24,9 @@ extern void cqrs_inline_release(bool before);
 extern void cqrs_inline_settle(const CqrsProjection *projection);
 extern void cqrs_inline_begin(const CqrsProjection *projection);
 extern void cqrs_inline_end(const CqrsProjection *projection);
+
+/* inline_list.c */
+extern void cqrs_inline_list_init(void);
+extern List *cqrs_inline_projections(void);
 
 #endif							/* CQRS_INLINE_H */
