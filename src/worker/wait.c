@@ -78,6 +78,7 @@ typedef struct Wait
 
 static bool wait_for_token(const char *text, ArrayType *projections, int64 timeout);
 static void read_token(const char *text, CqrsToken *token);
+static List *all_that_run(bool *named);
 static List *list_projections(ArrayType *array, bool must_exist);
 static Verdict look(Wait *wait);
 static void look_for_workers(Wait *wait);
@@ -125,7 +126,7 @@ wait_for_token(const char *text, ArrayType *array, int64 timeout)
 
 	MemoryContextSwitchTo(context);
 	wait.named = (array != NULL);
-	wait.projections = list_projections(array, text == NULL);
+	wait.projections = array ? list_projections(array, text == NULL) : all_that_run(&wait.named);
 	if (text)
 	{
 		read_token(text, &wait.token);
@@ -153,8 +154,29 @@ read_token(const char *text, CqrsToken *token)
 }
 
 /*
- * The names of those to wait for: all that run, unless they are given.
+ * Those to wait for when no names are given.  When none runs they are all there
+ * are, as if they were named: nobody shall believe that something has followed.
  */
+static List *
+all_that_run(bool *named)
+{
+	List	   *result = cqrs_projection_running_async();
+	ListCell   *lc;
+
+	if (result != NIL)
+		return result;
+	foreach(lc, cqrs_projection_list())
+	{
+		CqrsProjection *projection = lfirst(lc);
+
+		if (projection->state == CQRS_PROJECTION_RUNNING)
+			return NIL;			/* inline */
+		result = lappend(result, projection->name);
+	}
+	*named = (result != NIL);
+	return result;
+}
+
 static List *
 list_projections(ArrayType *array, bool must_exist)
 {
@@ -162,8 +184,6 @@ list_projections(ArrayType *array, bool must_exist)
 	Datum	   *elements;
 	int			count;
 
-	if (array == NULL)
-		return cqrs_projection_running_async();
 	elements = cqrs_array_elements(array, "projections", &count);
 	for (int i = 0; i < count; i++)
 	{

@@ -123,5 +123,20 @@ DELETE FROM cqrs.incarnation;
 SELECT token, f.state, f.message FROM unnest('{1-1-3,2-1-3,3-1-3}'::text[]) token, fails(format('SELECT cqrs_wait(%L, timeout => ''0'')', token)) f;
 ROLLBACK;
 
+-- where projections are and none runs, nothing follows; those of mode "inline" always have
+SELECT cqrs_create_projection('late', 'token', 'CREATE TABLE late (position bigint)');
+SELECT cqrs_on('late', 'X', 'INSERT INTO late VALUES (event.position)'), cqrs_start('late');
+SELECT cqrs_emit('token-2', 'X') > 0 AS appended;
+SELECT cqrs_wait();
+SELECT cqrs_pause('late');
+SELECT cqrs_wait();
+SELECT cqrs_emit('token-2', 'X') > 0 AS appended;
+SELECT cqrs_wait(timeout => '1h');
+SELECT cqrs_wait(projections => '{}');
+SELECT cqrs_create_projection('prompt', 'token', 'CREATE TABLE prompt (position bigint)', mode => 'inline');
+SELECT cqrs_on('prompt', 'X', 'INSERT INTO prompt VALUES (event.position)'), cqrs_start('prompt');
+SELECT cqrs_wait();
+SELECT cqrs_drop_projection('late'), cqrs_drop_projection('prompt');
+
 SELECT cqrs_drop_command(name) FROM cqrs.command_type ORDER BY name;
 DROP SCHEMA token CASCADE;
