@@ -26,7 +26,7 @@ static void explain_statements(CqrsRule *rule, CqrsExplainRow *row);
 static void explain_batch(CqrsRule *rule, CqrsExplainRow *row);
 static void append_outside(StringInfo buf, int number, int count, CqrsStatement *statement);
 static char *join_relations(List *relations);
-static bool add_targets(Node *node, List **relations);
+static bool add_targets(Node *node, void *arg);
 static void append_sentence(StringInfo buf, int number, int count, const char *sentence);
 static char *join_types(List *types);
 
@@ -152,8 +152,10 @@ join_relations(List *relations)
  * The tables that are written, also in WITH.
  */
 static bool
-add_targets(Node *node, List **relations)
+add_targets(Node *node, void *arg)
 {
+	List	  **relations = (List **) arg;
+
 	if (node == NULL)
 		return false;
 	if (IsA(node, Query))
