@@ -86,6 +86,7 @@ OBJS = \
 	src/projection/fold_apply.o \
 	src/projection/fold_fetch.o \
 	src/projection/fold_flush.o \
+	src/projection/fold_page.o \
 	src/projection/fold_place.o \
 	src/projection/fold_row.o \
 	src/projection/fold_state.o \

@@ -1,7 +1,7 @@
 -- One million events and an empty or a full read table.  Variable "rows": 0 for
 -- local events (1 OrderCreated, 8 ItemAdded, 1 OrderShipped for each of 100,000
 -- orders, 100 open orders at a time), else the number of orders in the table,
--- of which each ItemAdded picks one at random.
+-- of which each ItemAdded picks one at random.  Variable "fillfactor": of the read table.
 SET client_min_messages = warning;
 DROP SCHEMA IF EXISTS bench CASCADE;
 CREATE SCHEMA bench;
@@ -13,7 +13,12 @@ SELECT cqrs_create_event_type('OrderCreated', 'bench.order_created'),
 	   cqrs_create_event_type('ItemAdded', 'bench.item_added'),
 	   cqrs_create_event_type('OrderShipped', 'bench.order_shipped');
 CREATE TABLE bench.event (LIKE cqrs.event, PRIMARY KEY (position));
-CREATE TABLE bench.order_summary (order_id bigint PRIMARY KEY, customer_name text, items int, total numeric, status text);
+\if :{?fillfactor}
+\else
+\set fillfactor 100
+\endif
+CREATE TABLE bench.order_summary (order_id bigint PRIMARY KEY, customer_name text, items int, total numeric, status text)
+	WITH (fillfactor = :fillfactor);
 SELECT setseed(0.5);
 SELECT :rows = 0 AS local \gset
 \if :local

@@ -7,7 +7,7 @@
  *		First the index of the primary key is probed for each row in the order of
  *		the keys, as neighbours share pages of the index.  Then the rows are
  *		read, group by group, in the order of their places: each page of the table
- *		is pinned, and perhaps pruned, once.  A query with a list of keys spends
+ *		is pinned once.  A query with a list of keys spends
  *		several times as much on the same work.
  *
  *		Between the two nobody holds the index page.  A place may be vacuumed
@@ -53,7 +53,7 @@ static void sort_by_key(CqrsFoldTable *table, CqrsFoldRow **rows, int n, Sorted 
 static void probe(CqrsFoldTable *table, CqrsFoldRow **rows, int n);
 static void probe_one(CqrsFoldTable *table, IndexScanDesc scan, ScanKey keys, CqrsFoldRow *row);
 static void sort_by_place(CqrsFoldRow **rows, int n, Sorted *sorted);
-static void read_row(CqrsFoldTable *table, IndexFetchTableData *fetch, CqrsFoldRow *row);
+static void read_row(CqrsFoldTable *table, CqrsFoldRow *row);
 static bool is_full(CqrsFoldTable *table);
 static void begin_keys(CqrsFoldTable *table, ScanKey keys);
 
@@ -183,16 +183,13 @@ sort_by_place(CqrsFoldRow **rows, int n, Sorted *sorted)
 void
 cqrs_fold_read(CqrsFoldTable *table, int from, int to)
 {
-	IndexFetchTableData *fetch = table_index_fetch_begin(table->open->rel);
-
 	for (int i = from; i < to && !is_full(table); i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (table->rows[i]->unread)
-			read_row(table, fetch, table->rows[i]);
+			read_row(table, table->rows[i]);
 	}
-	table_index_fetch_end(fetch);
-	ExecClearTuple(table->open->slot);
+	cqrs_fold_page_leave(table->open);
 }
 
 /*
@@ -202,22 +199,15 @@ cqrs_fold_read(CqrsFoldTable *table, int from, int to)
 void
 cqrs_fold_read_one(CqrsFoldTable *table, CqrsFoldRow *row)
 {
-	IndexFetchTableData *fetch = table_index_fetch_begin(table->open->rel);
-
-	read_row(table, fetch, row);
-	table_index_fetch_end(fetch);
-	ExecClearTuple(table->open->slot);
+	read_row(table, row);
+	cqrs_fold_page_leave(table->open);
 }
 
 static void
-read_row(CqrsFoldTable *table, IndexFetchTableData *fetch, CqrsFoldRow *row)
+read_row(CqrsFoldTable *table, CqrsFoldRow *row)
 {
-	ItemPointerData tid = row->tid;
-	bool		again = false;
-
 	row->unread = false;
-	if (table_index_fetch_tuple(fetch, &tid, GetActiveSnapshot(), table->open->slot,
-								&again, NULL))
+	if (cqrs_fold_page_read(table->open, &row->tid))
 		cqrs_fold_row_load(table, row, table->open->slot);
 }
 

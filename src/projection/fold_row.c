@@ -136,6 +136,7 @@ cqrs_fold_row_load(CqrsFoldTable *table, CqrsFoldRow *row, TupleTableSlot *slot)
 		}
 	}
 	row->tid = slot->tts_tid;
+	row->size = cqrs_fold_page_size(slot);
 	row->stored = row->present = true;
 	row->unread = false;
 }

@@ -14,8 +14,11 @@
 #define CQRS_FOLD_TABLE_H
 
 #include "access/genam.h"
+#include "access/htup.h"
+#include "access/relscan.h"
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
+#include "storage/buf.h"
 #include "storage/itemptr.h"
 
 #include "projection/arena.h"
@@ -72,6 +75,7 @@ typedef struct CqrsFoldRow
 	bool		present;		/* does the row exist now? */
 	bool		changed;		/* is it to be written? */
 	ItemPointerData tid;
+	uint32		size;			/* of that version on its page; 0: unknown */
 	int			group;			/* of the rows that are done together */
 	Datum	   *values;
 	bool	   *isnull;
@@ -146,6 +150,12 @@ typedef struct CqrsFoldOpen
 	TupleTableSlot *updated;	/* virtual: a row to be, after a conflict */
 	TupleTableSlot *current;	/* virtual: points to the values of a row */
 	bool		wrote;
+
+	/* for reading (fold_page.c) */
+	bool		heap;			/* do we know its pages? */
+	Buffer		buffer;			/* the page we are at, pinned */
+	HeapTupleData tuple;		/* on it */
+	IndexFetchTableData *fetch; /* when we do not know them */
 } CqrsFoldOpen;
 
 /*
@@ -214,6 +224,14 @@ extern void cqrs_fold_row_delete(CqrsFoldRow *row);
 typedef struct CqrsFoldPlace CqrsFoldPlace;
 extern void cqrs_fold_place_remember(CqrsFoldTable *table, const CqrsFoldRow *row, ItemPointer tid);
 extern bool cqrs_fold_place_recall(CqrsFoldTable *table, CqrsFoldRow *row, BlockNumber blocks);
+
+/* fold_page.c */
+extern void cqrs_fold_pages_begin(CqrsFoldOpen *open);
+extern bool cqrs_fold_page_read(CqrsFoldOpen *open, ItemPointer place);
+extern void cqrs_fold_page_leave(CqrsFoldOpen *open);
+extern void cqrs_fold_pages_end(CqrsFoldOpen *open);
+extern uint32 cqrs_fold_page_size(TupleTableSlot *slot);
+extern void cqrs_fold_page_make_room(CqrsFoldOpen *open, BlockNumber block, Size needed);
 
 /* fold_fetch.c */
 extern void cqrs_fold_find(CqrsFoldTable *table);

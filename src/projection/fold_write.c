@@ -40,6 +40,7 @@
 /* rows inserted at once */
 #define INSERT_CHUNK	256
 
+static Size room_needed(CqrsFoldTable *table, int from, int to);
 static void put_row(TupleTableSlot *slot, CqrsFoldTable *table, CqrsFoldRow *row);
 static void update_row(CqrsFoldTable *table, CqrsFoldRow *row);
 static void delete_row(CqrsFoldTable *table, CqrsFoldRow *row);
@@ -83,6 +84,7 @@ cqrs_fold_open(CqrsFoldTable *table)
 	open->next = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
 	open->current = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
 	ExecStoreAllNullTuple(open->current);
+	cqrs_fold_pages_begin(open);
 	table->open = open;
 }
 
@@ -94,6 +96,7 @@ cqrs_fold_close(CqrsFoldTable *table)
 {
 	CqrsFoldOpen *open = table->open;
 
+	cqrs_fold_pages_end(open);
 	ExecDropSingleTupleTableSlot(open->slot);
 	ExecDropSingleTupleTableSlot(open->next);
 	ExecDropSingleTupleTableSlot(open->current);
@@ -125,6 +128,8 @@ cqrs_fold_write(CqrsFoldTable *table)
 void
 cqrs_fold_write_stored(CqrsFoldTable *table, int from, int to)
 {
+	BlockNumber block = InvalidBlockNumber;
+
 	for (int i = from; i < to; i++)
 	{
 		CqrsFoldRow *row = table->rows[i];
@@ -132,6 +137,11 @@ cqrs_fold_write_stored(CqrsFoldTable *table, int from, int to)
 		if (!row->changed || !row->stored)
 			continue;
 		CHECK_FOR_INTERRUPTS();
+		if (ItemPointerGetBlockNumber(&row->tid) != block)
+		{
+			block = ItemPointerGetBlockNumber(&row->tid);
+			cqrs_fold_page_make_room(table->open, block, room_needed(table, i, to));
+		}
 		if (row->present)
 		{
 			update_row(table, row);
@@ -145,6 +155,29 @@ cqrs_fold_write_stored(CqrsFoldTable *table, int from, int to)
 }
 
 /*
+ * What rows in a range that are written to the page of the first one take there: as
+ * much as their old versions.
+ */
+static Size
+room_needed(CqrsFoldTable *table, int from, int to)
+{
+	BlockNumber block = ItemPointerGetBlockNumber(&table->rows[from]->tid);
+	Size		result = 0;
+
+	for (int i = from; i < to; i++)
+	{
+		CqrsFoldRow *row = table->rows[i];
+
+		if (!ItemPointerIsValid(&row->tid) ||
+			ItemPointerGetBlockNumber(&row->tid) != block)
+			break;
+		if (row->changed && row->stored && row->present)
+			result += row->size;
+	}
+	return result;
+}
+
+/*
  * Writes one row, which exists, at once.
  */
 void
@@ -153,7 +186,10 @@ cqrs_fold_write_through(CqrsFoldTable *table, CqrsFoldRow *row)
 	CqrsFoldOpen *open = table->open;
 
 	if (row->stored)
+	{
+		cqrs_fold_page_make_room(open, ItemPointerGetBlockNumber(&row->tid), row->size);
 		update_row(table, row);
+	}
 	else
 	{
 		put_row(open->slot, table, row);

@@ -31,3 +31,7 @@ CREATE FUNCTION stopped_at(point text) RETURNS integer
 	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'cqrs_test_stopped_at';
 CREATE FUNCTION go_on(point text) RETURNS void
 	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'cqrs_test_go_on';
+
+-- A table access method that does what the heap does, but is not the heap.
+CREATE FUNCTION heap_handler(internal) RETURNS table_am_handler
+	LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'cqrs_test_heap_handler';

@@ -12,11 +12,14 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
+#include "access/tableam.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/tuplestore.h"
 
 #include "base/compat.h"
@@ -32,6 +35,7 @@ PG_FUNCTION_INFO_V1(cqrs_test_read);
 PG_FUNCTION_INFO_V1(cqrs_test_count);
 PG_FUNCTION_INFO_V1(cqrs_test_rewind);
 PG_FUNCTION_INFO_V1(cqrs_test_memory);
+PG_FUNCTION_INFO_V1(cqrs_test_heap_handler);
 
 Datum
 cqrs_test_create_cursor(PG_FUNCTION_ARGS)
@@ -120,4 +124,36 @@ cqrs_test_memory(PG_FUNCTION_ARGS)
 	cqrs_reader_save(reader);
 	cqrs_reader_close(reader);
 	PG_RETURN_INT64(after - before);
+}
+
+/*
+ * Makes an index as for a heap; the function for that insists on one.
+ */
+static double
+build_range_scan(Relation table, Relation index, struct IndexInfo *info, bool allow_sync,
+				 bool anyvisible, bool progress, BlockNumber start, BlockNumber n,
+				 IndexBuildCallback callback, void *callback_state, TableScanDesc scan)
+{
+	const TableAmRoutine *own = table->rd_tableam;
+	double		result;
+
+	table->rd_tableam = GetHeapamTableAmRoutine();
+	result = table->rd_tableam->index_build_range_scan(table, index, info, allow_sync,
+													   anyvisible, progress, start, n,
+													   callback, callback_state, scan);
+	table->rd_tableam = own;
+	return result;
+}
+
+/*
+ * A table access method that does what the heap does, but is not the heap.
+ */
+Datum
+cqrs_test_heap_handler(PG_FUNCTION_ARGS)
+{
+	static TableAmRoutine routine;
+
+	routine = *GetHeapamTableAmRoutine();
+	routine.index_build_range_scan = build_range_scan;
+	PG_RETURN_POINTER(&routine);
 }
