@@ -21,6 +21,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_authid.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
@@ -232,6 +233,23 @@ may_change(Oid database)
 }
 
 /*
+ * PostgreSQL's own function for this is not exported by all minor versions.
+ */
+static bool
+may_create_databases(void)
+{
+	bool		may = superuser();
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+
+	if (HeapTupleIsValid(tuple))
+	{
+		may |= ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+		ReleaseSysCache(tuple);
+	}
+	return may;
+}
+
+/*
  * The database to be copied, if the user may do that.  It may be the one he is
  * connected to.
  */
@@ -252,7 +270,7 @@ template_of(CreatedbStmt *statement)
 			name = defGetString(option);
 	}
 	database = get_database_oid(name, true);
-	if (!OidIsValid(database) || !have_createdb_privilege())
+	if (!OidIsValid(database) || !may_create_databases())
 		return InvalidOid;
 
 	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
