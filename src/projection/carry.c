@@ -29,9 +29,11 @@
 #include "catalog/pg_namespace.h"
 #include "commands/comment.h"
 #include "commands/defrem.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -56,6 +58,7 @@ static void carry_comment(char *old, char *new, Oid view, AttrNumber column);
 static bool same_comment(const char *a, const char *b);
 static char *column_comment(Oid relation, const char *name);
 static void set_relation_acl(Oid relation, Oid owner, Acl *acl);
+static HeapTuple lock_class_tuple(Relation rel, Oid relation);
 static void set_column_acl(Oid relation, AttrNumber column, Oid owner, Acl *acl);
 static void note_members(Oid class, Oid object, int32 subobject, Oid owner, Acl *before, Acl *acl);
 static HeapTuple class_tuple(Oid relation);
@@ -337,23 +340,54 @@ static void
 set_relation_acl(Oid relation, Oid owner, Acl *acl)
 {
 	Relation	rel = table_open(RelationRelationId, RowExclusiveLock);
-	HeapTuple	tuple = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relation));
+	HeapTuple	tuple = lock_class_tuple(rel, relation);
+	ItemPointerData locked = tuple->t_self;
 	Datum		values[Natts_pg_class] = {0};
 	bool		nulls[Natts_pg_class] = {false};
 	bool		replaces[Natts_pg_class] = {false};
 	Acl		   *old;
 
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relation);
 	old = acl_of(RELOID, tuple, Anum_pg_class_relacl);
 	values[Anum_pg_class_relacl - 1] = PointerGetDatum(acl);
 	nulls[Anum_pg_class_relacl - 1] = (acl == NULL);
 	replaces[Anum_pg_class_relacl - 1] = true;
 	tuple = heap_modify_tuple(tuple, RelationGetDescr(rel), values, nulls, replaces);
-	CatalogTupleUpdate(rel, &tuple->t_self, tuple);
+	CatalogTupleUpdate(rel, &locked, tuple);
+	UnlockTuple(rel, &locked, ExclusiveLock);
 	note_members(RelationRelationId, relation, 0, owner, old, acl);
 	table_close(rel, RowExclusiveLock);
 	CommandCounterIncrement();
+}
+
+/*
+ * A copy of a row of pg_class that is about to be updated.  VACUUM overwrites such
+ * rows in place, which an update of an older copy would undo: with the lock on the
+ * tuple, nobody does that meanwhile.  Not all minor versions have
+ * SearchSysCacheLocked1().
+ */
+static HeapTuple
+lock_class_tuple(Relation rel, Oid relation)
+{
+	ItemPointerData locked;
+
+	ItemPointerSetInvalid(&locked);
+	for (;;)
+	{
+		HeapTuple	tuple = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relation));
+
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "cache lookup failed for relation %u", relation);
+		if (ItemPointerIsValid(&locked))
+		{
+			if (ItemPointerEquals(&locked, &tuple->t_self))
+				return tuple;
+			UnlockTuple(rel, &locked, ExclusiveLock);
+		}
+		locked = tuple->t_self;
+		heap_freetuple(tuple);
+		LockTuple(rel, &locked, ExclusiveLock);
+		AcceptInvalidationMessages();
+	}
 }
 
 static void
