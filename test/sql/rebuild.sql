@@ -361,7 +361,7 @@ SELECT count(cqrs_emit('rbrefused-' || i, 'RbRefused', jsonb_build_object('id', 
 SELECT cqrs_catch_up('rb_refuse');
 SELECT stream, sqlstate FROM cqrs.projection_parked WHERE projection = 'rb_refuse' ORDER BY position;
 SELECT cqrs_rebuild('rb_refuse');
-SELECT indexname FROM pg_indexes WHERE schemaname = 'rb_refuse$2';
+SELECT indexname FROM pg_indexes WHERE schemaname = 'rb_refuse$2' ORDER BY 1;
 SELECT cqrs_catch_up('rb_refuse') > 0 AS applied;
 SELECT build, stream, sqlstate FROM cqrs.projection_parked WHERE projection = 'rb_refuse' ORDER BY position;
 SELECT id, n FROM rb.d ORDER BY id;
