@@ -270,7 +270,7 @@ REVOKE ALL ON FUNCTION cqrs.behind(text) FROM PUBLIC;
 CREATE FUNCTION cqrs.open_appender() RETURNS integer
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cqrs_open_appender';
 COMMENT ON FUNCTION cqrs.open_appender() IS
-	'Process id of the session whose open transaction is the oldest that has appended events';
+	'Process id of the session whose open transaction is the oldest that has appended events; 0 for a prepared one';
 REVOKE ALL ON FUNCTION cqrs.open_appender() FROM PUBLIC;
 
 -- How far a cursor has come, by positions of the log, of which some are holes.
@@ -334,7 +334,7 @@ COMMENT ON COLUMN cqrs.projection_status.events_applied IS 'Events that have bee
 COMMENT ON COLUMN cqrs.projection_status.events_parked IS 'Events in wait for cqrs_retry_parked() or cqrs_discard_parked()';
 COMMENT ON COLUMN cqrs.projection_status.last_error IS 'The last event that failed, or why it stopped';
 COMMENT ON COLUMN cqrs.projection_status.last_error_at IS 'When the last error was';
-COMMENT ON COLUMN cqrs.projection_status.blocked_by_pid IS 'Process whose lock its worker waits for, or which has appended events and not committed them yet';
+COMMENT ON COLUMN cqrs.projection_status.blocked_by_pid IS 'Process whose lock its worker waits for, or which has appended events and not committed them yet; 0 for a prepared transaction';
 COMMENT ON COLUMN cqrs.projection_status.progress IS 'How much of the next build is done, 0 to 1';
 COMMENT ON COLUMN cqrs.projection_status.worker IS 'What a worker does for it now; null when none knows of it';
 

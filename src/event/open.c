@@ -36,59 +36,94 @@
 
 PG_FUNCTION_INFO_V1(cqrs_open_appender);
 
-static bool has_appended(Relation event, Relation index, FullTransactionId xid);
+static FullTransactionId find_oldest(void);
+static bool find_last(IndexScanDesc scan, TupleTableSlot *slot, FullTransactionId from,
+					  FullTransactionId *xid, bool *is_open);
 
 /*
  * cqrs.open_appender() -> pid of the session, not our own, whose transaction
  * is the oldest that runs and has appended events; NULL: there is none.  A
- * prepared transaction has no session.
+ * prepared transaction has no session: 0, as in pg_blocking_pids().
  */
 Datum
 cqrs_open_appender(PG_FUNCTION_ARGS)
 {
-	CqrsSnapshot *snapshot = cqrs_snapshot_take();
-	Relation	event = cqrs_table_open("event", AccessShareLock);
-	Relation	index = cqrs_log_open_index(EVENT_XID_INDEX);
+	TransactionId oldest = InvalidTransactionId;
 	int			pid = 0;
 
-	for (uint32 i = 0; i < snapshot->nxip && pid == 0; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (has_appended(event, index, snapshot->xip[i]))
-			pid = BackendXidGetPid(XidFromFullTransactionId(snapshot->xip[i]));
-		if (pid == MyProcPid)
-			pid = 0;
-	}
-	index_close(index, AccessShareLock);
-	table_close(event, AccessShareLock);
-	if (pid == 0)
+	/* on a standby nobody appends, and the sessions of its primary are not here */
+	if (!RecoveryInProgress())
+		oldest = XidFromFullTransactionId(find_oldest());
+	if (TransactionIdIsValid(oldest))
+		pid = BackendXidGetPid(oldest);
+	if (pid == 0 && !(TransactionIdIsValid(oldest) && TransactionIdIsInProgress(oldest)))
 		PG_RETURN_NULL();
 	PG_RETURN_INT32(pid);
 }
 
 /*
- * Has it inserted a row that is not committed?  A dirty snapshot shows it, and says
- * so.  Committed ones are of another server's transaction with this id.
+ * A snapshot lists those that run with ids up to the last one that has ended.
+ * All from there up to the next one to be given out run, too, if they have not
+ * ended meanwhile.  In a log from elsewhere there may be events with any ids.
  */
-static bool
-has_appended(Relation event, Relation index, FullTransactionId xid)
+static FullTransactionId
+find_oldest(void)
 {
+	Relation	event = cqrs_table_open("event", AccessShareLock);
+	Relation	index = cqrs_log_open_index(EVENT_XID_INDEX);
 	TupleTableSlot *slot = table_slot_create(event, NULL);
+	FullTransactionId result = InvalidFullTransactionId;
+	FullTransactionId xid;
+	CqrsSnapshot *now;
 	SnapshotData dirty;
 	IndexScanDesc scan;
-	ScanKeyData key;
-	bool		found = false;
+	bool		is_open;
+
+	/* that of the transaction may be old, and far from the next id */
+	PushActiveSnapshot(GetLatestSnapshot());
+	now = cqrs_snapshot_take();
+	PopActiveSnapshot();
 
 	InitDirtySnapshot(dirty);
-	scan = cqrs_index_beginscan(event, index, &dirty, 1);
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_XID8EQ, FullTransactionIdGetDatum(xid));
-	index_rescan(scan, &key, 1, NULL, 0);
-	while (!found && index_getnext_slot(scan, ForwardScanDirection, slot))
+	scan = cqrs_index_beginscan(event, index, &dirty, 2);
+	xid = ReadNextFullTransactionId();
+	while (find_last(scan, slot, now->xmax, &xid, &is_open))
+		if (is_open)
+			result = xid;
+	for (int i = (int) now->nxip - 1; i >= 0; i--)
 	{
-		found = TransactionIdIsValid(dirty.xmin);
-		CHECK_FOR_INTERRUPTS();
+		xid = now->xip[i];
+		xid.value++;
+		if (find_last(scan, slot, now->xip[i], &xid, &is_open) && is_open)
+			result = xid;
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
-	return found;
+	index_close(index, AccessShareLock);
+	table_close(event, AccessShareLock);
+	return result;
+}
+
+/*
+ * Finds the last transaction that has events and an id from "from" on and below
+ * *xid, which becomes its id.  Is its last event one of somebody who has not
+ * committed it?  A dirty snapshot shows it, and says so.  Of another server's
+ * transaction with the same id they would be committed, and come before.
+ */
+static bool
+find_last(IndexScanDesc scan, TupleTableSlot *slot, FullTransactionId from,
+		  FullTransactionId *xid, bool *is_open)
+{
+	ScanKeyData keys[2];
+	bool		isnull;
+
+	CHECK_FOR_INTERRUPTS();
+	ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_XID8GE, FullTransactionIdGetDatum(from));
+	ScanKeyInit(&keys[1], 1, BTLessStrategyNumber, F_XID8LT, FullTransactionIdGetDatum(*xid));
+	index_rescan(scan, keys, 2, NULL, 0);
+	if (!index_getnext_slot(scan, BackwardScanDirection, slot))
+		return false;
+	*xid = DatumGetFullTransactionId(slot_getattr(slot, EVENT_XID, &isnull));
+	*is_open = TransactionIdIsValid(scan->xs_snapshot->xmin);
+	return true;
 }

@@ -125,6 +125,11 @@ while ($xid < $last)
 	$xid = $open->query_safe('BEGIN; SELECT pg_current_xact_id()');
 	$hits++ if $xid >= $first && $xid <= $last;
 	is($young->safe_psql('numbers', q{SELECT cqrs.open_appender() IS NULL}), 't', 'who has an old number has not appended') if $hits == 1;
+	if ($hits == 2)
+	{
+		my $appender = $open->query_safe(q{SELECT pg_backend_pid() FROM cqrs_emit('old-1', 'T')});
+		is($young->safe_psql('numbers', q{SELECT cqrs.open_appender()}), $appender, '... unless it has');
+	}
 	$young->safe_psql('numbers', q{
 		SELECT cqrs_emit('new-1', 'T');
 		INSERT INTO got SELECT position FROM cqrs_test.read('r');});
