@@ -71,6 +71,14 @@ static const char *const refused_functions[] = {
 	"txid_current_snapshot",
 };
 
+/* functions of ours that do what a replay must not do again, in C order */
+static const char *const acting_functions[] = {
+	"cqrs_append",
+	"cqrs_emit",
+	"cqrs_send",
+	"cqrs_try_send",
+};
+
 /* names with pg_ that say something about their argument only */
 static const char *const allowed_functions[] = {
 	"pg_collation_for",
@@ -221,7 +229,7 @@ check_function(Oid function, void *arg)
 		   volatility == PROVOLATILE_VOLATILE ?
 		   "The function is volatile.  Its result may differ when the events are replayed." :
 		   "Its result may differ when the events are replayed.",
-		   function >= FirstNormalObjectId ?
+		   get_func_namespace(function) != PG_CATALOG_NAMESPACE ?
 		   "Declare the function STABLE or IMMUTABLE if it is, or use a function as the rule." :
 		   hint_for(name));
 	return false;				/* keep compiler quiet */
@@ -262,6 +270,10 @@ hint_for(const char *name)
 		return "Use event.recorded_at, the time at which the event was appended.";
 	if (strcmp(name, "nextval") == 0)
 		return "Use event.position, event.stream_id or event.version, or put the number into the event.";
+	if (strcmp(name, "cqrs_command_id") == 0)
+		return "Use event.command_id, the command that caused the event.";
+	if (name_in(name, acting_functions, lengthof(acting_functions)))
+		return "Do that where the event itself is appended, such as in a command.  A replay would do it again.";
 	if (strstr(name, "user") != NULL)
 		return "Use event.metadata, which tells who caused the event.";
 	return "Put the value into the event when it is appended.";
