@@ -28,8 +28,10 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
+#include "storage/proc.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -40,6 +42,7 @@
 #include "base/guc.h"
 #include "event/token.h"
 #include "projection/apply.h"
+#include "projection/attempt.h"
 #include "projection/registry.h"
 #include "projection/tables.h"
 #include "worker/board.h"
@@ -76,6 +79,15 @@ typedef struct Wait
 	MemoryContext scratch;
 } Wait;
 
+/*
+ * Events that are applied here, as there are no workers.
+ */
+typedef struct Batch
+{
+	const char *projection;
+	CqrsApplyResult result;
+} Batch;
+
 static bool wait_for_token(const char *text, ArrayType *projections, int64 timeout);
 static void read_token(const char *text, CqrsToken *token);
 static List *all_that_run(bool *named);
@@ -85,7 +97,9 @@ static void look_for_workers(Wait *wait);
 static Verdict look_at_token(Wait *wait);
 static Verdict look_at_projection(Wait *wait, const char *name);
 static Verdict look_at_rest(const Wait *wait, const char *name, const CqrsProjection *projection);
-static Verdict apply_here(const CqrsProjection *projection, bool *caught_up);
+static Verdict apply_here(const Wait *wait, const CqrsProjection *projection, bool *caught_up);
+static bool apply_in_time(const Wait *wait, Batch *batch);
+static void apply_batch(void *arg);
 static bool sleep_until_news(Wait *wait);
 
 void
@@ -290,7 +304,7 @@ look_at_projection(Wait *wait, const char *name)
 		if (wait->board || wait->recovering || caught_up)
 			return VERDICT_NOT_YET;
 
-		verdict = apply_here(projection, &caught_up);
+		verdict = apply_here(wait, projection, &caught_up);
 		if (verdict == VERDICT_NEVER)
 			return VERDICT_NEVER;
 		if (cqrs_clock() >= wait->deadline)
@@ -321,9 +335,9 @@ look_at_rest(const Wait *wait, const char *name, const CqrsProjection *projectio
  * Nobody else will do it: applies a batch.  DONE when it has.
  */
 static Verdict
-apply_here(const CqrsProjection *projection, bool *caught_up)
+apply_here(const Wait *wait, const CqrsProjection *projection, bool *caught_up)
 {
-	CqrsApplyResult result;
+	Batch		batch = {.projection = projection->name};
 
 	if (!cqrs_projection_is_mine(projection) || XactReadOnly)
 	{
@@ -335,9 +349,38 @@ apply_here(const CqrsProjection *projection, bool *caught_up)
 				 errhint("Set \"cqrs.max_workers\" to more than 0, or have the owner call cqrs_catch_up().")));
 		return VERDICT_NEVER;
 	}
-	result = cqrs_projection_apply(projection->name, cqrs_batch_max_events, false);
-	*caught_up = (result.status == CQRS_APPLY_CAUGHT_UP);
+	if (apply_in_time(wait, &batch))
+		*caught_up = (batch.result.status == CQRS_APPLY_CAUGHT_UP);
 	return VERDICT_DONE;
+}
+
+/*
+ * Locks of others are not waited for any longer than the wait may take.  False
+ * when one was not to be had by then.
+ */
+static bool
+apply_in_time(const Wait *wait, Batch *batch)
+{
+	long		left = TimestampDifferenceMilliseconds(cqrs_clock(), wait->deadline) + 1;
+	int			level = NewGUCNestLevel();
+	ErrorData  *error;
+
+	if (left < INT_MAX && (LockTimeout == 0 || left < LockTimeout))
+		(void) set_config_option("lock_timeout", psprintf("%ld", left), PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	error = cqrs_attempt_quietly(apply_batch, batch);
+	AtEOXact_GUC(true, level);
+	if (error && (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE || cqrs_clock() < wait->deadline))
+		ReThrowError(error);
+	return error == NULL;
+}
+
+static void
+apply_batch(void *arg)
+{
+	Batch	   *batch = arg;
+
+	batch->result = cqrs_projection_apply(batch->projection, cqrs_batch_max_events, false);
 }
 
 /*
