@@ -26,6 +26,7 @@
 #include "projection/lifecycle.h"
 #include "projection/registry.h"
 #include "projection/tables.h"
+#include "stats/applied.h"
 
 PG_FUNCTION_INFO_V1(cqrs_pause);
 PG_FUNCTION_INFO_V1(cqrs_resume);
@@ -99,6 +100,7 @@ cqrs_drop_projection(PG_FUNCTION_ARGS)
 		cqrs_cursor_drop(cqrs_build_name(name, row->number));
 	}
 	delete_rows(name);
+	cqrs_applied_forget(name);
 	PG_RETURN_VOID();
 }
 

@@ -28,13 +28,15 @@
 #include "stats/counters.h"
 
 /*
- * "This (sub)transaction has applied so many events."
+ * "This (sub)transaction has applied so many events", perhaps to a projection
+ * that is another one than before.
  */
 typedef struct Note
 {
 	char		projection[NAMEDATALEN];
 	TransactionId xid;
 	int64		events;
+	bool		anew;
 } Note;
 
 /* whether there is a note to add to is looked for in so many, as there may be millions */
@@ -44,6 +46,8 @@ typedef struct Note
 static Note *notes = NULL;
 static int	n_notes = 0;
 static int	allocated_notes = 0;
+
+static void add_note(const char *projection, TransactionId xid, int64 events, bool anew);
 
 /*
  * To be called when the events have been applied, in the subtransaction that
@@ -65,8 +69,23 @@ cqrs_applied_note(const char *projection, int64 events)
 		}
 
 	/* what can fail is done now */
-	if (!cqrs_counter_prepare(CQRS_COUNT_PROJECTION, projection))
-		return;
+	if (cqrs_counter_prepare(CQRS_COUNT_PROJECTION, projection))
+		add_note(projection, xid, events, false);
+}
+
+/*
+ * To be called when the projection has been dropped: another one may get its name.
+ */
+void
+cqrs_applied_forget(const char *projection)
+{
+	if (cqrs_counter_prepare(CQRS_COUNT_PROJECTION, projection))
+		add_note(projection, GetCurrentTransactionId(), 0, true);
+}
+
+static void
+add_note(const char *projection, TransactionId xid, int64 events, bool anew)
+{
 	if (n_notes == allocated_notes)
 	{
 		int			size = Max(16, 2 * allocated_notes);
@@ -77,6 +96,7 @@ cqrs_applied_note(const char *projection, int64 events)
 	}
 	strlcpy(notes[n_notes].projection, projection, NAMEDATALEN);
 	notes[n_notes].xid = xid;
+	notes[n_notes].anew = anew;
 	notes[n_notes++].events = events;
 }
 
@@ -88,7 +108,11 @@ cqrs_applied_settle(bool commit)
 {
 	for (int i = 0; i < n_notes && commit; i++)
 		if (TransactionIdIsCurrentTransactionId(notes[i].xid))
+		{
+			if (notes[i].anew)
+				cqrs_counter_clear(CQRS_COUNT_PROJECTION, notes[i].projection);
 			cqrs_counter_add(CQRS_COUNT_PROJECTION, notes[i].projection, notes[i].events);
+		}
 	notes = NULL;
 	n_notes = allocated_notes = 0;
 }

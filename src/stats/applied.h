@@ -14,6 +14,7 @@
 #define CQRS_APPLIED_H
 
 extern void cqrs_applied_note(const char *projection, int64 events);
+extern void cqrs_applied_forget(const char *projection);
 extern void cqrs_applied_settle(bool commit);
 extern int64 cqrs_applied_count(const char *projection);
 

@@ -195,6 +195,23 @@ cqrs_counter_add(CqrsCountKind kind, const char *name, int64 n)
 }
 
 /*
+ * Sets a counter to 0, if it is there.  Fit for the end of a transaction.
+ */
+void
+cqrs_counter_clear(CqrsCountKind kind, const char *name)
+{
+	Key			key;
+	Entry	   *entry;
+
+	make_key(&key, kind, name, strlen(name));
+	LWLockAcquire(part.lock, LW_SHARED);
+	entry = find_entry(part.address, &key);
+	if (entry)
+		pg_atomic_write_u64(&entry->results[CQRS_COUNT_ACCEPTED], 0);
+	LWLockRelease(part.lock);
+}
+
+/*
  * The value of a counter; -1 when nothing is counted at all.
  */
 int64

@@ -36,6 +36,7 @@ extern void cqrs_count(CqrsCountKind kind, const text *name, CqrsCountResult res
 					   int64 microseconds);
 extern bool cqrs_counter_prepare(CqrsCountKind kind, const char *name);
 extern void cqrs_counter_add(CqrsCountKind kind, const char *name, int64 n);
+extern void cqrs_counter_clear(CqrsCountKind kind, const char *name);
 extern int64 cqrs_counter_get(CqrsCountKind kind, const char *name);
 extern void cqrs_counters_keep(List *databases);
 

@@ -171,6 +171,12 @@ foreach my $i (1 .. 20)
 	wait_sql(q{SELECT cqrs_wait()});
 	is(wait_sql($count), $before + 4, '... but not what was rolled back');
 	is(wait_sql($count), wait_sql(q{SELECT sum(n) FROM shop.q_counts}), '... and each event once');
+	wait_sql(q{BEGIN; SELECT cqrs_drop_projection('q'); ROLLBACK});
+	is(wait_sql($count), wait_sql(q{SELECT sum(n) FROM shop.q_counts}), '... also after a drop that is rolled back');
+	wait_sql(q{SELECT cqrs_drop_projection('q')});
+	define_projection($node, 'd', 'q', 'alice');
+	caught_up_ok($node, 'd', 'q', 'another projection gets the name');
+	is(wait_sql($count), wait_sql(q{SELECT sum(n) FROM shop.q_counts}), '... and a count of its own');
 }
 
 # A wait can be cancelled, and ended
