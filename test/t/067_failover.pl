@@ -39,6 +39,64 @@ foreach my $sql (q{SELECT cqrs_emit('a', 'T')}, q{SELECT cqrs_catch_up()}, q{SEL
 }
 is($standby->safe_psql('d', q{SELECT projection, state, events_behind FROM cqrs.projection_status; SELECT count(*) FROM cqrs.worker_status}), "p|running|0\n0", 'views can be read there');
 
+# Replay waits for a snapshot to be gone, as long as it takes
+$standby->append_conf('postgresql.conf', 'max_standby_streaming_delay = -1');
+$standby->reload;
+my $replay_waits = q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'RecoveryConflictSnapshot'};
+my $somebody_waits = q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%cqrs_wait%' AND wait_event_type = 'Extension'};
+$node->safe_psql('d', 'CREATE TABLE old (n int); INSERT INTO old VALUES (1)');
+$node->wait_for_catchup($standby);
+
+# Each time, replay comes one step further.
+sub retried
+{
+	my ($session, $token) = @_;
+	my $answer = '';
+
+	for (1 .. 100) { last if ($answer = $session->query("SELECT cqrs_wait('$token', timeout => '30s')")) ne ''; }
+	return $answer;
+}
+
+# ... the snapshot of the statement that waits for what is to be replayed
+$standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
+eventually($standby, 'postgres', 'SELECT pg_get_wal_replay_pause_state()', 'paused', 'replay is paused');
+$node->safe_psql('d', 'UPDATE old SET n = 2; VACUUM old');
+my $behind = (split /\n/, $node->safe_psql('d', q{SELECT cqrs_emit('behind', 'T'); SELECT cqrs_token(); SELECT cqrs_wait()}))[1];
+my $first = $standby->background_psql('d', on_error_stop => 0);
+$first->query_until(qr/go/, qq{\\echo go\nSELECT cqrs_wait('$behind', timeout => '30s');\n});
+eventually($standby, 'd', $somebody_waits, '1', 'somebody waits on the standby');
+$standby->safe_psql('postgres', 'SELECT pg_wal_replay_resume()');
+is($first->query('SELECT 1'), '1', 'who is in the way of what is waited for does not wait');
+like($first->{stderr}, qr/ERROR:  cannot wait any longer on this standby/, '... and it is said why');
+is(retried($first, $behind), 't', '... and gets there by trying again');
+$first->quit;
+
+# ... an older one of somebody else's
+my $report = $standby->background_psql('d');
+$report->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT n FROM old');
+$node->safe_psql('d', 'UPDATE old SET n = 3');
+$node->safe_psql('d', 'SELECT pg_current_xact_id()');
+$node->wait_for_catchup($standby);
+my $held = $node->background_psql('d');
+$held->query_safe(q{BEGIN; LOCK TABLE "p$1".p_counts});
+$behind = (split /\n/, $node->safe_psql('d', q{SELECT cqrs_emit('behind', 'T'); SELECT cqrs_token()}))[1];
+$node->wait_for_catchup($standby);
+my $second = $standby->background_psql('d', on_error_stop => 0);
+$second->query_until(qr/go/, qq{\\echo go\nSELECT cqrs_wait('$behind', timeout => '40s');\n});
+eventually($standby, 'd', $somebody_waits, '1', 'somebody waits on the standby, with a younger snapshot');
+$node->safe_psql('d', 'VACUUM old');
+eventually($standby, 'd', $replay_waits, '1', 'replay waits for the older one');
+$held->query_safe('COMMIT');
+$held->quit;
+caught_up_ok($node, 'd', 'p', 'the primary goes on');
+is($standby->safe_psql('d', $somebody_waits), '1', 'who is not in the way goes on waiting');
+is($report->query_safe('SELECT n FROM old; COMMIT'), '2', '... until the older one is gone');
+$second->query('SELECT 1');
+is(retried($second, $behind), 't', '... and then gets what he waits for, though he may be the next one in the way');
+$_->quit for $report, $second;
+$standby->append_conf('postgresql.conf', 'max_standby_streaming_delay = 30s');
+$standby->reload;
+
 # Somebody waits there for what the primary cannot apply
 my $lock = $node->background_psql('d');
 $lock->query_safe('BEGIN; LOCK TABLE "p$1".p_counts');
@@ -46,7 +104,7 @@ my $token = (split /\n/, $node->safe_psql('d', q{SELECT cqrs_emit('waited for', 
 $node->wait_for_catchup($standby);
 my $waiter = $standby->background_psql('d');
 $waiter->query_until(qr/go/, qq{\\echo go\nSELECT cqrs_wait('$token', '{p}', '40s');\n});
-eventually($standby, 'd', q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT cqrs_wait%' AND wait_event_type = 'Extension'}, '1', 'somebody waits on the standby');
+eventually($standby, 'd', $somebody_waits, '1', 'somebody waits on the standby');
 
 # Replication stops; then events, transaction ids and positions are used up that
 # the standby will give out again
