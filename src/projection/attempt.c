@@ -124,6 +124,7 @@ cqrs_error_is_passing(const ErrorData *error)
 		case ERRCODE_TRANSACTION_ROLLBACK:
 		case ERRCODE_INSUFFICIENT_RESOURCES:
 		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_CONNECTION_EXCEPTION:	/* to another server */
 			return true;
 	}
 	switch (error->sqlerrcode)
@@ -137,6 +138,8 @@ cqrs_error_is_passing(const ErrorData *error)
 		case ERRCODE_IDLE_SESSION_TIMEOUT:
 		case ERRCODE_DATA_CORRUPTED:
 		case ERRCODE_INDEX_CORRUPTED:
+		case ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION:
+		case ERRCODE_FDW_OUT_OF_MEMORY:
 			return true;
 
 			/* what is a matter of room, too, and has no code of its own */

@@ -162,6 +162,24 @@ SELECT events_behind, state FROM cqrs.projection_status WHERE projection = 'toda
 SELECT cqrs_drop_projection('today');
 DROP FUNCTION public.close_day;
 
+-- What is not the event's fault is thrown on, and the event is not blamed: the circumstances, or another server.
+CREATE FUNCTION public.raise(code text) RETURNS int STABLE LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = code; END $$;
+CREATE FUNCTION public.blamed(code text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM cqrs_emit('blamed-' || code, 'FailRaised', jsonb_build_object('code', code));
+	PERFORM cqrs_catch_up('blaming');
+	RETURN (SELECT sqlstate FROM cqrs.parked_event WHERE projection = 'blaming' AND stream = 'blamed-' || code);
+EXCEPTION WHEN OTHERS OR query_canceled THEN
+	RETURN 'thrown: ' || SQLSTATE;
+END $$;
+SELECT cqrs_create_projection('blaming', 'shop', 'CREATE TABLE blaming (n int)');
+SELECT cqrs_on('blaming', 'FailRaised', 'INSERT INTO blaming VALUES (public.raise(event.data->>''code''))');
+SELECT cqrs_start('blaming');
+SELECT code, blamed(code) FROM unnest('{08000,08001,08006,40001,40P01,53100,53200,53400,55P03,57014,57P01,58030,XX001,XX002,HV00N,HV001,
+	HV000,23505,22012,54000,54001,XX000,P0001}'::text[]) code;
+SELECT cqrs_drop_projection('blaming');
+DROP FUNCTION public.raise, public.blamed;
+
 SELECT cqrs_drop_projection('parking');
 SELECT cqrs_drop_projection('skipping');
 DROP FUNCTION make;
