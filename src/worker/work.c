@@ -204,7 +204,9 @@ apply_one_batch(int task)
 	{
 		entry->failures = 0;
 		cqrs_board()->pools[worker.slot->pool].failures = 0;
-		cqrs_board()->pools[worker.slot->pool].problem = CQRS_POOL_FINE;
+		/* that there is nobody to come after us is for a scan to find out */
+		if (cqrs_board()->pools[worker.slot->pool].problem != CQRS_POOL_NO_LOGIN)
+			cqrs_board()->pools[worker.slot->pool].problem = CQRS_POOL_FINE;
 		entry->build = result.result.build;
 		entry->build_definition = definition;
 		entry->cursor_place = result.result.cursor_place;

@@ -89,6 +89,27 @@ $node->safe_psql('postgres', 'ALTER DATABASE d CONNECTION LIMIT -1; ALTER ROLE a
 emit($node, 'd', 'limit');
 caught_up_ok($node, 'd', 'p', 'nor is that of the role');
 
+# The owner loses LOGIN in the middle of a batch: that one is finished, and until
+# there is LOGIN again there are no others, before 17
+$node->safe_psql('postgres', 'ALTER ROLE alice CONNECTION LIMIT -1');
+$lock = $node->background_psql('d', on_error_stop => 0);
+$lock->query_safe(q{BEGIN; LOCK TABLE "p$1".p_counts});
+emit($node, 'd', 'login');
+eventually($node, 'd', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cqrs worker' AND wait_event_type = 'Lock'}, '1', 'a worker is in the middle of a batch');
+$node->safe_psql('postgres', 'ALTER ROLE alice NOLOGIN');
+$lock->query_safe('COMMIT');
+$lock->quit;
+caught_up_ok($node, 'd', 'p', 'an owner that may not log in any more: the batch is finished');
+$node->safe_psql('postgres', 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = $$cqrs worker$$');
+emit($node, 'd', 'login');
+if ($node->pg_version < 17)
+{
+	eventually($node, 'd', q{SELECT worker FROM cqrs.projection_status}, 'owner may not log in', '... then it is said why nothing is applied');
+	is($node->safe_psql('d', q{SELECT state, events_parked FROM cqrs.projection_status}), 'running|0', '... and nothing is stopped or parked');
+	$node->safe_psql('postgres', 'ALTER ROLE alice LOGIN');
+}
+caught_up_ok($node, 'd', 'p', '... and all is applied by who may be connected');
+
 # Settings that cannot be: the old ones stay
 my $offset = -s $node->logfile;
 $node->append_conf('postgresql.conf', "cqrs.max_workers = lots\ncqrs.batch_max_events = -1\n");
