@@ -63,6 +63,21 @@ foreach my $case ([ ENOSPC, 'a full disk' ], [ EDQUOT, 'a quota' ], [ EFBIG, 'a 
 	is($node->safe_psql('d', $blamed), '0|running', '... nothing was given up');
 }
 
+# A rebuild, while it fills the new tables
+{
+	$node->safe_psql('d', q{BEGIN; SELECT cqrs_rebuild('p'); SELECT cqrs_pause('p'); COMMIT});
+	my $offset = -s $node->logfile;
+	$faults->set_faults(0, 1, ENOSPC);
+	$node->safe_psql('d', q{SELECT cqrs_resume('p')});
+	$node->wait_for_log(qr/ERROR:  could not (?:extend|write)/, $offset);
+	is($node->safe_psql('d', $blamed), '0|running', 'a rebuild without room: no event is parked, and the projection is not stopped');
+	is($node->safe_psql('d', q{SELECT phase FROM cqrs.build_progress}), 'filling', '... nor is the build');
+	$faults->set_faults(0, 0, 0);
+	eventually($node, 'd', q{SELECT live_build FROM cqrs.projection_status WHERE projection = 'p'}, '2', '... which is in place when there is room');
+	is($node->safe_psql('d', $missing), '0', '... with all events');
+	is($node->safe_psql('d', q{SELECT count(*) FROM cqrs_check('p')}), '0', '... as they ought to be');
+}
+
 # A session that appends gets an error, and no half of it.
 $faults->set_faults(0, 1, ENOSPC);
 my ($status, $out, $err);

@@ -39,34 +39,39 @@ ok($old->poll_query_until('d', q{SELECT count(*) FROM cqrs.parked_event}, '1'), 
 my $token = $old->safe_psql('d', q{SELECT cqrs_emit('backlog', 'T'); SELECT cqrs_token()}) =~ s/.*\n//sr;
 $old->stop;
 
-my $new = new_node('new');
-my $bin = $old->config_data('--bindir');
-my $home = getcwd();
-chdir $PostgreSQL::Test::Utils::tmp_check or die "could not change directory: $!\n";
-command_ok(
-	[
-		'pg_upgrade', '--no-sync', '-d', $old->data_dir, '-D', $new->data_dir, '-b', $bin, '-B', $bin,
-		'-s', $new->host, '-p', $old->port, '-P', $new->port
-	],
-	'pg_upgrade');
-chdir $home or die "could not change directory: $!\n";
-$new->start;
+# Copied, and then taken over: with --link the old cluster is of no use any more.
+foreach my $mode ('copy', '--link')
+{
+	my $new = new_node($mode eq '--link' ? 'linked' : 'copied');
+	my $bin = $old->config_data('--bindir');
+	my $home = getcwd();
+	chdir $PostgreSQL::Test::Utils::tmp_check or die "could not change directory: $!\n";
+	command_ok(
+		[
+			'pg_upgrade', '--no-sync', '-d', $old->data_dir, '-D', $new->data_dir, '-b', $bin, '-B', $bin,
+			'-s', $new->host, '-p', $old->port, '-P', $new->port, $mode eq '--link' ? $mode : ()
+		],
+		"pg_upgrade: $mode");
+	chdir $home or die "could not change directory: $!\n";
+	$new->start;
 
-is($new->safe_psql('d', 'SELECT count(*) FROM cqrs.parked_event'), '1', 'the parked event is there');
-is($new->safe_psql('d', q{SELECT state FROM cqrs.projection WHERE name = 'p'}), 'paused', 'the paused projection is paused');
-$new->safe_psql('d', q{SELECT cqrs_resume('p')});
-emit($new, 'd', 'after');
-ok($new->poll_query_until('d', q{SELECT sum(n) FROM shop.p_counts}, '7'), 'the backlog and a new event');
-is($new->safe_psql('d', q{SELECT string_agg(stream || n, ' ' ORDER BY stream COLLATE "C") FROM shop.p_counts}),
-	'after1 backlog3 bad1 before1 sent-11', 'each event once');
-$new->safe_psql('d', q{ALTER TABLE "q$1".q_counts DROP CONSTRAINT q_counts_stream_check; SELECT cqrs_retry_parked('q')});
-caught_up_ok($new, 'd', $_, "$_ holds what the log says") for qw(p q);
+	is($new->safe_psql('d', 'SELECT count(*) FROM cqrs.parked_event'), '1', 'the parked event is there');
+	is($new->safe_psql('d', q{SELECT state FROM cqrs.projection WHERE name = 'p'}), 'paused', 'the paused projection is paused');
+	$new->safe_psql('d', q{SELECT cqrs_resume('p')});
+	emit($new, 'd', 'after');
+	ok($new->poll_query_until('d', q{SELECT sum(n) FROM shop.p_counts}, '7'), 'the backlog and a new event');
+	is($new->safe_psql('d', q{SELECT string_agg(stream || n, ' ' ORDER BY stream COLLATE "C") FROM shop.p_counts}),
+		'after1 backlog3 bad1 before1 sent-11', 'each event once');
+	$new->safe_psql('d', q{ALTER TABLE "q$1".q_counts DROP CONSTRAINT q_counts_stream_check; SELECT cqrs_retry_parked('q')});
+	caught_up_ok($new, 'd', $_, "$_ holds what the log says") for qw(p q);
 
-is($new->safe_psql('d', q{SELECT cqrs_send('Work', command_id => '00000000-0000-4000-8000-000000000001')}), 'done',
-	'an old command is remembered');
-is($new->safe_psql('d', q{SELECT count(*) FROM cqrs_stream('sent-1')}), '1', '... and not executed again');
-is($new->safe_psql('d', q{SELECT has_function_privilege('app', 'cqrs_actor()', 'EXECUTE')}), 't', 'rights are kept');
-is($new->safe_psql('d', q{SELECT * FROM cqrs_check('p')}), '', 'the check finds nothing');
-is($new->safe_psql('d', "SELECT cqrs_wait('$token')"), 't', 'a token of the old cluster is understood');
+	is($new->safe_psql('d', q{SELECT cqrs_send('Work', command_id => '00000000-0000-4000-8000-000000000001')}), 'done',
+		'an old command is remembered');
+	is($new->safe_psql('d', q{SELECT count(*) FROM cqrs_stream('sent-1')}), '1', '... and not executed again');
+	is($new->safe_psql('d', q{SELECT has_function_privilege('app', 'cqrs_actor()', 'EXECUTE')}), 't', 'rights are kept');
+	is($new->safe_psql('d', q{SELECT * FROM cqrs_check('p')}), '', 'the check finds nothing');
+	is($new->safe_psql('d', "SELECT cqrs_wait('$token')"), 't', 'a token of the old cluster is understood');
+	$new->stop;
+}
 
 done_testing();
