@@ -43,6 +43,10 @@
 #include "event/times.h"
 #include "projection/rule.h"
 
+#define HINT_TIME	"Use event.recorded_at, the time at which the event was appended."
+#define HINT_NUMBER	"Use event.position, event.stream_id or event.version, or put the number into the event."
+#define HINT_USER	"Use event.metadata, which tells who caused the event."
+
 typedef struct CheckContext
 {
 	CqrsRule   *rule;
@@ -52,6 +56,7 @@ typedef struct CheckContext
 
 /* stable functions that tell the time or the session, in C order */
 static const char *const refused_functions[] = {
+	"current_database",
 	"current_query",
 	"current_schema",
 	"current_schemas",
@@ -62,13 +67,17 @@ static const char *const refused_functions[] = {
 	"inet_client_port",
 	"inet_server_addr",
 	"inet_server_port",
+	"mxid_age",
 	"now",
+	"row_security_active",
 	"session_user",
 	"statement_timestamp",
+	"system_user",
 	"transaction_timestamp",
 	"txid_current",
 	"txid_current_if_assigned",
 	"txid_current_snapshot",
+	"version",
 };
 
 /* functions of ours that do what a replay must not do again, in C order */
@@ -95,7 +104,7 @@ static void refuse_moving(CheckContext *context, const char *text);
 static bool check_function(Oid function, void *context);
 static bool is_refused_stable(Oid function);
 static bool name_in(const char *name, const char *const *list, int n);
-static const char *hint_for(const char *name);
+static const char *hint_for(Oid function, const char *name);
 pg_noreturn static void refuse(CheckContext *context, const char *what, const char *why,
 				   const char *hint);
 
@@ -127,13 +136,19 @@ check_node(Node *node, void *arg)
 
 		if (op <= SVFOP_LOCALTIMESTAMP_N)
 			refuse(context, "the current time", "It may differ when the events are replayed.",
-				   hint_for("now"));
+				   HINT_TIME);
 		refuse(context, "the current user, catalog or schema",
-			   "It may differ when the events are replayed.", hint_for("current_user"));
+			   "It may differ when the events are replayed.", HINT_USER);
 	}
 	if (IsA(node, NextValueExpr))
 		refuse(context, "an identity column",
-			   "Its sequence goes on when the events are replayed.", hint_for("nextval"));
+			   "Its sequence goes on when the events are replayed.", HINT_NUMBER);
+	if (IsA(node, TableSampleClause))
+	{
+		context->node = (Node *) ((TableSampleClause *) node)->args;
+		refuse(context, "TABLESAMPLE", "It may find other rows when the events are replayed.",
+			   "Select rows by their values.");
+	}
 
 	if (IsA(node, Const))
 		check_constant(context, (Const *) node);
@@ -208,7 +223,7 @@ refuse_moving(CheckContext *context, const char *text)
 
 	if (word)
 		refuse(context, psprintf("the literal '%s'", word),
-			   "It may differ when the events are replayed.", hint_for("now"));
+			   "It may differ when the events are replayed.", HINT_TIME);
 }
 
 static bool
@@ -229,9 +244,7 @@ check_function(Oid function, void *arg)
 		   volatility == PROVOLATILE_VOLATILE ?
 		   "The function is volatile.  Its result may differ when the events are replayed." :
 		   "Its result may differ when the events are replayed.",
-		   get_func_namespace(function) != PG_CATALOG_NAMESPACE ?
-		   "Declare the function STABLE or IMMUTABLE if it is, or use a function as the rule." :
-		   hint_for(name));
+		   hint_for(function, name));
 	return false;				/* keep compiler quiet */
 }
 
@@ -243,10 +256,14 @@ is_refused_stable(Oid function)
 	if (get_func_namespace(function) != PG_CATALOG_NAMESPACE)
 		return false;
 
+	/* which offset a time zone has depends on the day, and a time has none */
+	if (function == F_TIMEZONE_TEXT_TIMETZ)
+		return true;
+
 	name = get_func_name(function);
 	if (strncmp(name, "pg_", 3) == 0)
 		return !name_in(name, allowed_functions, lengthof(allowed_functions));
-	if (strncmp(name, "cqrs_", 5) == 0)
+	if (strncmp(name, "cqrs_", 5) == 0 || strncmp(name, "has_", 4) == 0)
 		return true;
 	if (strcmp(name, "age") == 0)
 		return get_func_nargs(function) == 1;
@@ -263,19 +280,23 @@ name_in(const char *name, const char *const *list, int n)
 }
 
 static const char *
-hint_for(const char *name)
+hint_for(Oid function, const char *name)
 {
-	if (strcmp(name, "now") == 0 || strcmp(name, "age") == 0 ||
+	if (get_func_namespace(function) != PG_CATALOG_NAMESPACE)
+		return "Declare the function STABLE or IMMUTABLE if it is, or use a function as the rule.";
+	if (strcmp(name, "now") == 0 || strcmp(name, "age") == 0 || strcmp(name, "timezone") == 0 ||
 		strcmp(name, "timeofday") == 0 || strstr(name, "timestamp") != NULL)
-		return "Use event.recorded_at, the time at which the event was appended.";
+		return HINT_TIME;
 	if (strcmp(name, "nextval") == 0)
-		return "Use event.position, event.stream_id or event.version, or put the number into the event.";
+		return HINT_NUMBER;
 	if (strcmp(name, "cqrs_command_id") == 0)
 		return "Use event.command_id, the command that caused the event.";
 	if (name_in(name, acting_functions, lengthof(acting_functions)))
 		return "Do that where the event itself is appended, such as in a command.  A replay would do it again.";
-	if (strstr(name, "user") != NULL)
-		return "Use event.metadata, which tells who caused the event.";
+	if (strstr(name, "user") != NULL || strcmp(name, "cqrs_actor") == 0)
+		return HINT_USER;
+	if (strncmp(name, "cqrs_", 5) == 0 && func_volatile(function) == PROVOLATILE_VOLATILE)
+		return "Use a function as the rule.";
 	return "Put the value into the event when it is appended.";
 }
 
