@@ -38,6 +38,11 @@ my %key_exprs = (
 	'float8' => [ '{k}::float8' ],
 	'int[]' => [ 'array[{k}]' ],
 	'timestamptz' => [ 'date_trunc(\'day\', event.recorded_at)', 'event.recorded_at' ],
+	'diff.mood' => [ "(array['low', 'mid', 'high']::diff.mood[])[1 + {k} % 3]" ],
+	'int4range' => [ 'int4range({k}, {k} + 2)', "int4range({k}, {k} + 1, '[]')" ],
+	'interval' => [ "{k} * interval '24 hours'", "{k} * interval '1 day'" ],
+	'bytea' => [ "decode(lpad({k}::text, 4, '0'), 'hex')" ],
+	'boolean' => [ '{b}', '({k} > 1)' ],
 );
 
 # type => expressions for a value, from the event
@@ -54,6 +59,7 @@ my %values = (
 	'diff.positive' => [ '{d}', 'abs({n}) + 1', '1', '{k} + 1', '{n}' ],
 	'diff.short_text' => [ '{s}', "'ok'", "'ok'", "left({s}, 4)", "CASE WHEN {n} = 3 THEN 'bad' ELSE 'ok' END", '{v}' ],
 	'timestamptz' => [ '{t}', 'event.recorded_at', 'NULL' ],
+	'diff.pair' => [ 'ROW({n}, {s})::diff.pair', 'NULL' ],
 );
 
 # type => expressions for a new value, from the old row ({c}) and the event
@@ -72,6 +78,13 @@ my %updates = (
 	'timestamptz' => [ "{c} + interval '1 day'", 'greatest({c}, event.recorded_at)' ],
 );
 
+# type => parts of a column that can be assigned to, and what with
+my %parts = (
+	'int[]' => [ [ '[1]', '{n}' ], [ '[2]', 'coalesce({c}[1], 0) + {n}' ], [ '[{n}]', '{k}' ], [ '[1:2]', 'array[{n}, {k}]' ] ],
+	'jsonb' => [ [ "['x']", 'to_jsonb({n})' ], [ "['y'][0]", 'to_jsonb({s})' ], [ "['z']", "{c}['x']" ] ],
+	'diff.pair' => [ [ '.x', '({c}).x + {n}' ], [ '.x', '{k}' ], [ '.y', '({c}).y || {s}' ] ],
+);
+
 my %conditions = (
 	'int' => [ '{c} > {n}', '{c} IS NOT NULL', '{c} < 100', '{c} % 2 = 0' ],
 	'bigint' => [ '{c} <> {q}' ],
@@ -79,6 +92,7 @@ my %conditions = (
 	'numeric' => [ '{c} < {m}', '{c} >= 0' ],
 	'boolean' => [ '{c}', 'NOT {c}' ],
 	'jsonb' => [ "{c} ? 'x'" ],
+	'diff.pair' => [ '({c}).x > 0' ],
 );
 
 # The typed fields that an expression mentions are written {f}.
@@ -124,13 +138,15 @@ sub make_table
 	{
 		my ($int) = grep { $_->{type} eq 'int' } @{ $t{columns} };
 		push @ddl, "g0 int GENERATED ALWAYS AS ($int->{name} + 1) STORED" if $int;
+		$t{generated} = defined $int;
 	}
 	my $dropped = chance(10);
 	splice(@ddl, rnd(scalar @ddl), 0, 'gone ' . pick('text', 'int')) if $dropped;
 	my @names = map { $_->{name} } @{ $t{keys} };
 	@names = reverse @names if chance(30);
 	$t{pk} = chance(95);
-	push @ddl, 'PRIMARY KEY (' . join(', ', @names) . ')' if $t{pk};
+	push @ddl, "CONSTRAINT ${name}_key PRIMARY KEY (" . join(', ', @names) . ')' . (chance(6) ? ' INCLUDE (c0)' : '') if $t{pk};
+	return partitioned(\%t, @ddl) if chance(4);
 	$t{ddl} = "CREATE TABLE $name (" . join(', ', @ddl) . ')'
 	  . (chance(20) ? ' WITH (fillfactor = 50)' : '') . ';';
 
@@ -141,8 +157,19 @@ sub make_table
 	$t{ddl} .= " CREATE INDEX ON $name ($c->{name});" if chance(20) && $c->{type} !~ /jsonb/;
 	$t{ddl} .= " CREATE INDEX ON $name USING gin ($c->{name});" if chance(50) && $c->{type} =~ /jsonb|\[\]/;
 	$t{ddl} .= " CREATE UNIQUE INDEX ON $name ($c->{name});" if chance(5) && $c->{type} !~ /jsonb/;
+	$t{ddl} .= " ALTER TABLE $name ADD UNIQUE ($c->{name}) DEFERRABLE;" if chance(2) && $c->{type} !~ /jsonb/;
+	$t{ddl} .= " ALTER TABLE $name ADD EXCLUDE USING hash ($c->{name} WITH =);" if chance(2) && $c->{type} !~ /pair/;
 	$t{ddl} .= " CREATE TRIGGER shout BEFORE INSERT OR UPDATE OR DELETE ON $name FOR EACH ROW EXECUTE FUNCTION diff.shout();" if chance(4);
 	return \%t;
+}
+
+sub partitioned
+{
+	my ($t, @ddl) = @_;
+
+	$t->{ddl} = "CREATE TABLE $t->{name} (" . join(', ', grep { !/^gone/ } @ddl) . ') PARTITION BY HASH (k0);';
+	$t->{ddl} .= " CREATE TABLE $t->{name}_$_ PARTITION OF $t->{name} FOR VALUES WITH (modulus 2, remainder $_);" for 0, 1;
+	return $t;
 }
 
 # The second table refers to rows of the first one.
@@ -188,7 +215,7 @@ sub set_list
 		my ($b) = grep { $_->{type} eq $a->{type} && $_->{name} ne $a->{name} } @{ $t->{columns} };
 		if ($b)
 		{
-			push @set, "$a->{name} = $prefix$b->{name}", "$b->{name} = $prefix$a->{name}";
+			push @set, [ $a->{name}, "$prefix$b->{name}" ], [ $b->{name}, "$prefix$a->{name}" ];
 			@done{ $a->{name}, $b->{name} } = (1, 1);
 		}
 	}
@@ -200,11 +227,21 @@ sub set_list
 		$e = "excluded.$c->{name}" if $excluded && chance(40);
 		my ($other) = grep { $_->{type} eq $c->{type} && $_->{name} ne $c->{name} } @{ $t->{columns} };
 		$e = "$prefix$other->{name}" if $other && chance(25);
-		push @set, "$c->{name} = $e";
+		push @set, $parts{ $c->{type} } && chance(40) ? part_of($c, $prefix) : [ $c->{name}, $e ];
 	}
-	push @set, "$t->{columns}[0]{name} = " . value_for($t->{columns}[0]) unless @set;
-	if (chance(3)) { my $k = $t->{keys}[0]; push @set, "$k->{name} = " . key_for($k) }
-	return join(', ', @set);
+	push @set, [ $t->{columns}[0]{name}, value_for($t->{columns}[0]) ] unless @set;
+	push @set, [ 'g0', 'DEFAULT' ] if $t->{generated} && chance(10);
+	if (chance(3)) { my $k = $t->{keys}[0]; push @set, [ $k->{name}, key_for($k) ] }
+	return '(' . join(', ', map { $_->[0] } @set) . ') = ROW (' . join(', ', map { $_->[1] } @set) . ')' if chance(8);
+	return join(', ', map { "$_->[0] = $_->[1]" } @set);
+}
+
+sub part_of
+{
+	my ($c, $prefix) = @_;
+	my ($part, $e) = @{ pick(@{ $parts{ $c->{type} } }) };
+	$e =~ s/\{c\}/$prefix$c->{name}/g;
+	return [ "$c->{name}$part", $e ];
 }
 
 sub key_for { my ($k) = @_; return pick(@{ $key_exprs{ $k->{type} } }) }
@@ -236,6 +273,7 @@ sub where
 			push @w, $e;
 		}
 	}
+	push @w, 'g0 > {n}' if $t->{generated} && chance(20);
 	push @w, pick('{b}', '{n} > 2', "event.data ? 'k'", '{s} IS NOT NULL') if chance(15);
 	return @w ? join(' AND ', @w) : 'true';
 }
@@ -256,6 +294,7 @@ sub insert
 		if (chance(35)) { $sql .= ' ON CONFLICT ' . (chance(50) ? $target : '') . ' DO NOTHING' }
 		else
 		{
+			$target = "ON CONSTRAINT $t->{name}_key" if chance(10);
 			my $set = set_list($t, "$t->{name}.", 1);
 			$sql .= " ON CONFLICT $target DO UPDATE SET $set";
 			if (chance(15))
@@ -285,7 +324,23 @@ sub other_statement
 			. ($u->{name} eq $t->{name} ? 'SELECT count(*) FROM gone'
 				: "UPDATE $t->{name} SET $c->{name} = $c->{name} WHERE EXISTS (SELECT FROM gone)"),
 		"SELECT count(*) FROM $t->{name}",
+		"DELETE FROM $t->{name} USING $u->{name} AS other WHERE $t->{name}.k0::text = other.k0::text AND {n} > 4",
+		"INSERT INTO $t->{name} ($k) SELECT " . join(', ', map { usual_key($_) } @{ $t->{keys} }) . ' WHERE {n} > 1' . ($t->{pk} ? ' ON CONFLICT DO NOTHING' : ''),
+		merge($t),
 	);
+}
+
+sub merge
+{
+	my ($t) = @_;
+	my $k = join(', ', map { $_->{name} } @{ $t->{keys} });
+	my $key = join(', ', map { usual_key($_) . " AS $_->{name}" } @{ $t->{keys} });
+	my $on = join(' AND ', map { "$t->{name}.$_->{name} = given.$_->{name}" } @{ $t->{keys} });
+	my $c = pick(@{ $t->{columns} });
+
+	return "MERGE INTO $t->{name} USING (SELECT $key) AS given ON $on WHEN MATCHED AND {n} > 7 THEN DELETE"
+	  . " WHEN MATCHED THEN UPDATE SET $c->{name} = " . update_for($c, "$t->{name}.")
+	  . ' WHEN NOT MATCHED THEN INSERT (' . $k . ') VALUES (' . join(', ', map { "given.$_->{name}" } @{ $t->{keys} }) . ')';
 }
 
 sub statement

@@ -4,6 +4,8 @@ CREATE SCHEMA diff;
 CREATE DOMAIN diff.positive AS int CHECK (VALUE > 0);
 CREATE DOMAIN diff.short_text AS varchar(5) CHECK (VALUE <> 'bad');
 CREATE DOMAIN diff.key AS int;
+CREATE TYPE diff.mood AS ENUM ('low', 'mid', 'high');
+CREATE TYPE diff.pair AS (x int, y text);
 CREATE COLLATION diff.ignores_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 CREATE TYPE diff.payload AS (k int, q bigint, n int, m numeric, s text, b boolean, j jsonb, a int[], d diff.positive, v varchar(4), t timestamptz);
 CREATE TYPE diff.f_k AS (k int);
