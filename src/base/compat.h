@@ -48,6 +48,11 @@
 /* 16 taught input functions to save an error instead of raising it. */
 #define CQRS_HAVE_SOFT_ERRORS (PG_VERSION_NUM >= 160000)
 
+/* 17 gave it another name, with its type. */
+#if PG_VERSION_NUM < 170000
+#define GetSearchPathMatcher(context) GetOverrideSearchPath(context)
+#endif
+
 /* 18 made the attribute a prefix. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn __attribute__((noreturn))
@@ -193,7 +198,17 @@ cqrs_require_function_execute(Oid function)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FUNCTION, get_func_name(function));
 }
 
-/* The same for creating something in a schema. */
+static inline bool
+cqrs_may_use_schema(Oid schema)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(NamespaceRelationId, schema, GetUserId(), ACL_USAGE) == ACLCHECK_OK;
+#else
+	return pg_namespace_aclcheck(schema, GetUserId(), ACL_USAGE) == ACLCHECK_OK;
+#endif
+}
+
+/* The same for creating something in a schema, and complains. */
 static inline void
 cqrs_require_schema_create(Oid schema, const char *name)
 {

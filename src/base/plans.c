@@ -12,8 +12,14 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/plancache.h"
 
+#include "base/compat.h"
 #include "base/identity.h"
 #include "base/plan_texts.h"
 #include "base/plans.h"
@@ -81,6 +87,53 @@ cqrs_plan_generated(const char *sql, int nargs, Oid *argtypes)
 		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
 	SPI_keepplan(plan);
 	return plan;
+}
+
+/*
+ * Until cqrs_plan_names_end(), names in such statements are looked up with the
+ * rights of the owner of the extension, for somebody who has no USAGE on their
+ * schemas.  That runs no code of users.  The schemas that are searched stay those
+ * of the current user: if they did not, PostgreSQL would look everything up again
+ * at the execution, as him.
+ */
+void
+cqrs_plan_names_begin(CqrsIdentity *before)
+{
+	StringInfoData path;
+	ListCell   *lc;
+
+	initStringInfo(&path);
+	foreach(lc, GetSearchPathMatcher(CurrentMemoryContext)->schemas)
+	{
+		char	   *name = get_namespace_name(lfirst_oid(lc));
+
+		if (name)
+			appendStringInfo(&path, "%s%s", path.len > 0 ? ", " : "", quote_identifier(name));
+	}
+	cqrs_become_owner(before);
+	before->guc_level = NewGUCNestLevel();
+	cqrs_set_local("search_path", path.data);
+	pfree(path.data);
+}
+
+void
+cqrs_plan_names_end(const CqrsIdentity *before)
+{
+	AtEOXact_GUC(false, before->guc_level);
+	cqrs_come_back(before);
+}
+
+/*
+ * Looks up the names of a statement that was prepared before, if something has
+ * changed that they could depend on.
+ */
+void
+cqrs_plan_look_up(SPIPlanPtr plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, SPI_plan_get_plan_sources(plan))
+		(void) CachedPlanGetTargetList(lfirst(lc), NULL);
 }
 
 /*

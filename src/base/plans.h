@@ -15,6 +15,8 @@
 
 #include "nodes/pg_list.h"
 
+#include "base/identity.h"
+
 typedef enum CqrsPlanId
 {
 	CQRS_PLAN_BUILD_GRANTABLE,
@@ -71,6 +73,9 @@ typedef enum CqrsPlanId
 struct _SPI_plan;
 
 extern struct _SPI_plan *cqrs_plan_generated(const char *sql, int nargs, Oid *argtypes);
+extern void cqrs_plan_names_begin(CqrsIdentity *before);
+extern void cqrs_plan_names_end(const CqrsIdentity *before);
+extern void cqrs_plan_look_up(struct _SPI_plan *plan);
 extern uint64 cqrs_plan_execute(CqrsPlanId id, Datum *values, const bool *nulls);
 extern List *cqrs_plan_strings(CqrsPlanId id, Datum *values);
 extern void cqrs_plan_run(const char *sql);

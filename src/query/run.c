@@ -260,9 +260,18 @@ get_argument(CqrsRegistered *query, text *name, Jsonb *params)
 	return (Datum) 0;
 }
 
+/*
+ * Who may execute the handler need not have USAGE on its schema, as little as with
+ * commands.
+ */
 static SPIPlanPtr
 get_plan(CqrsRegistered *query, int which)
 {
+	bool		may_look_up = cqrs_may_use_schema(get_func_namespace(query->function_oid));
+	CqrsIdentity before;
+
+	if (!may_look_up)
+		cqrs_plan_names_begin(&before);
 	if (query->plans[which] == NULL)
 	{
 		Oid			types[3];
@@ -276,6 +285,11 @@ get_plan(CqrsRegistered *query, int which)
 			types[nargs++] = INT8OID;
 		}
 		query->plans[which] = cqrs_plan_generated(plan_text(query, which), nargs, types);
+	}
+	if (!may_look_up)
+	{
+		cqrs_plan_look_up(query->plans[which]);
+		cqrs_plan_names_end(&before);
 	}
 	return query->plans[which];
 }

@@ -245,6 +245,27 @@ GRANT EXECUTE ON FUNCTION items(item_params) TO regress_cqrs_reader;
 SET ROLE regress_cqrs_reader;
 SELECT count(*) FROM cqrs_query('Items');
 RESET ROLE;
+-- and no right on the handler's schema; what the function reads as its caller is another matter
+REVOKE USAGE ON SCHEMA shop FROM regress_cqrs_reader;
+ALTER FUNCTION items(item_params) SECURITY DEFINER;
+SELECT total FROM cqrs_query_page('Items');
+SET ROLE regress_cqrs_reader;
+SELECT count(*) FROM cqrs_query('Items', '{"min_id": 3}');
+SELECT total FROM cqrs_query_page('Items', '{"min_id": 3}');
+DO $$
+DECLARE
+	path text;
+BEGIN
+	FOREACH path IN ARRAY ARRAY['public', '', 'pg_catalog, public', 'pg_temp', 'shop, "$user", "no such"', 'public, pg_temp'] LOOP
+		PERFORM set_config('search_path', path, false);
+		RAISE INFO '%: % %', path, (SELECT count(*) FROM cqrs_query('Items', '{"min_id": 3}')), (SELECT total FROM cqrs_query_page('Items', '{"min_id": 3}'));
+	END LOOP;
+END $$;
+SET search_path TO public;
+SELECT state, message FROM fails($$SELECT cqrs_query('AllItems')$$);
+RESET ROLE;
+SET search_path TO shop, public;
+GRANT USAGE ON SCHEMA shop TO regress_cqrs_reader;
 
 -- handlers that changed
 ALTER FUNCTION item_count() VOLATILE;
