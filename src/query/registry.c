@@ -12,9 +12,9 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
@@ -121,9 +121,8 @@ static const char *
 unfit_result(HeapTuple tuple)
 {
 	Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(tuple);
-	bool		has_columns = !heap_attisnull(tuple, Anum_pg_proc_proallargtypes, NULL);
 
-	if (proc->prorettype == RECORDOID ? has_columns
+	if (proc->prorettype == RECORDOID ? build_function_result_tupdesc_t(tuple) != NULL
 		: get_typtype(proc->prorettype) != TYPTYPE_PSEUDO)
 		return NULL;
 	return psprintf("type %s", format_type_be(proc->prorettype));

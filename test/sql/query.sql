@@ -35,9 +35,11 @@ SELECT name, params, fields, handler, description FROM cqrs.query_type ORDER BY 
 -- what is refused
 CREATE FUNCTION writes(p jsonb) RETURNS text LANGUAGE sql VOLATILE AS 'SELECT ''x''';
 CREATE FUNCTION unknown_columns() RETURNS SETOF record LANGUAGE sql STABLE AS 'SELECT 1, 2';
+CREATE FUNCTION one_unknown(OUT r record) LANGUAGE sql STABLE AS 'SELECT ROW(1, 2)';
 CREATE FUNCTION returns_nothing() RETURNS void LANGUAGE sql STABLE AS '';
 SELECT * FROM fails($$SELECT cqrs_create_query('X', 'writes(jsonb)')$$);
 SELECT * FROM fails($$SELECT cqrs_create_query('X', 'unknown_columns()')$$);
+SELECT * FROM fails($$SELECT cqrs_create_query('X', 'one_unknown()')$$);
 SELECT * FROM fails($$SELECT cqrs_create_query('X', 'returns_nothing()')$$);
 SELECT * FROM fails($$SELECT cqrs_create_query('X', 'fails(text)')$$);
 SELECT * FROM fails($$SELECT cqrs_create_query('Items', 'all_items()')$$);
