@@ -28,10 +28,12 @@
 #define MAX_FAULTS	100
 #define MAX_KEY		64
 #define MAX_MESSAGE 240
+#define MAX_END		80			/* of a message of which the middle is left out */
 
 static void append_path(StringInfo buf, const CqrsPath *path);
 static void append_key(StringInfo buf, const char *key, int len);
-static void append_clipped(StringInfo buf, const char *s, int len, int limit);
+static void append_message(StringInfo buf, const char *s, int len);
+static void append_line(StringInfo buf, const char *s, int len);
 static bool is_plain(const char *key, int len);
 
 /*
@@ -68,7 +70,7 @@ cqrs_fault_add(CqrsFaults *faults, const CqrsPath *path, const char *fmt,...)
 			break;
 		enlargeStringInfo(&message, needed);
 	}
-	append_clipped(&faults->lines, message.data, message.len, MAX_MESSAGE);
+	append_message(&faults->lines, message.data, message.len);
 	pfree(message.data);
 }
 
@@ -151,14 +153,30 @@ append_key(StringInfo buf, const char *key, int len)
 }
 
 /*
- * Text from messages of input functions, which quote values.
+ * Messages quote values, before they say what is wrong with them or after it: of a
+ * long one the middle is left out.
  */
 static void
-append_clipped(StringInfo buf, const char *s, int len, int limit)
+append_message(StringInfo buf, const char *s, int len)
 {
-	int			clipped = len > limit ? pg_mbcliplen(s, len, limit) : len;
+	int			end = 0;
 
-	for (int i = 0; i < clipped; i++)
+	if (len > MAX_MESSAGE)
+	{
+		append_line(buf, s, pg_mbcliplen(s, len, MAX_MESSAGE - MAX_END));
+		appendStringInfoString(buf, "...");
+		end = pg_mbcliplen(s, len, len - MAX_END);
+	}
+	append_line(buf, s + end, len - end);
+}
+
+/*
+ * Text that stays on its line.
+ */
+static void
+append_line(StringInfo buf, const char *s, int len)
+{
+	for (int i = 0; i < len; i++)
 	{
 		unsigned char c = s[i];
 
@@ -167,8 +185,6 @@ append_clipped(StringInfo buf, const char *s, int len, int limit)
 		else
 			appendStringInfoChar(buf, c);
 	}
-	if (clipped < len)
-		appendStringInfoString(buf, "...");
 }
 
 static bool
