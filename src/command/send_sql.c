@@ -61,6 +61,7 @@ enum
 	EXECUTE_NARGS
 };
 
+static void require_commit(FunctionCallInfo fcinfo);
 static void get_command(FunctionCallInfo fcinfo, const char *function, CqrsCommand *command);
 static text *get_name(FunctionCallInfo fcinfo);
 static Datum form_result(FunctionCallInfo fcinfo, const pg_uuid_t *command_id,
@@ -116,13 +117,7 @@ cqrs_execute(PG_FUNCTION_ARGS)
 	int64		timeout = 0;
 	bool		synced = true;	/* without events there is nothing to wait for */
 
-	if (!fcinfo->context || !IsA(fcinfo->context, CallContext) ||
-		castNode(CallContext, fcinfo->context)->atomic)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
-				 errmsg("cqrs_execute cannot be called inside a transaction block"),
-				 errdetail("It commits, so that the read side can follow."),
-				 errhint("Use cqrs_send(), COMMIT, and cqrs_wait().")));
+	require_commit(fcinfo);
 	PreventCommandIfReadOnly("CALL cqrs_execute()");
 	cqrs_arg_require(fcinfo, EXECUTE_COMMAND, "command");
 	cqrs_arg_require(fcinfo, EXECUTE_PAYLOAD, "payload");
@@ -173,6 +168,28 @@ cqrs_prune_ledger(PG_FUNCTION_ARGS)
 		removed += cqrs_ledger_prune(&block, MaxBlockNumber, max_rows - removed);
 	} while (block != 0 && removed < max_rows);
 	PG_RETURN_INT64(removed);
+}
+
+/*
+ * It commits, so that the read side can follow.
+ */
+static void
+require_commit(FunctionCallInfo fcinfo)
+{
+	bool		in_block = IsTransactionBlock() && !IsSubTransaction();
+
+	if (fcinfo->context && IsA(fcinfo->context, CallContext) &&
+		!castNode(CallContext, fcinfo->context)->atomic)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+			 in_block ?
+			 errmsg("cqrs_execute cannot be called inside a transaction block") :
+			 errmsg("cqrs_execute cannot commit here"),
+			 in_block ?
+			 errdetail("It commits, so that the read side can follow.") :
+			 errdetail("It is called by a function, after a savepoint, in a block with EXCEPTION, or by a procedure that is SECURITY DEFINER or has SET."),
+			 errhint("Use cqrs_send(), COMMIT, and cqrs_wait().")));
 }
 
 static void

@@ -425,6 +425,7 @@ CALL cqrs_execute('Private');
 BEGIN;
 CALL cqrs_execute('Private');
 ROLLBACK;
+SELECT * FROM fails($$CALL cqrs_execute('Private')$$);
 CALL cqrs_execute(NULL);
 CALL cqrs_execute('Private', NULL);
 CALL cqrs_execute('Private', timeout => NULL);
