@@ -92,6 +92,11 @@ cqrs_handler_argument(HeapTuple tuple, const char *what, const char *name)
 				 errmsg("handler of %s \"%s\" must take one argument of type jsonb or of a composite type",
 						what, name),
 				 errdetail("The handler is %s.", format_procedure(proc->oid))));
+	if (cqrs_is_temporary_type(argument))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("handler of %s \"%s\" must not take a temporary type", what, name),
+				 errdetail("Type %s is gone when the session ends.", format_type_be(argument))));
 	return argument;
 }
 

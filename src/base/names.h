@@ -21,5 +21,6 @@
 
 extern void cqrs_check_name(const text *name, const char *what, int max_bytes);
 extern Oid	cqrs_stored_type(const char *name);
+extern bool cqrs_is_temporary_type(Oid type);
 
 #endif							/* CQRS_NAMES_H */

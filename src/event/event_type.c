@@ -153,6 +153,12 @@ cqrs_create_event_type(PG_FUNCTION_ARGS)
 							text_to_cstring(name)),
 					 errdetail("Type %s is not one.", format_type_be(payload)),
 					 errhint("Create one with CREATE TYPE ... AS (...), and name the fields of the event in it.")));
+		if (cqrs_is_temporary_type(payload))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("payload type of event type \"%s\" must not be temporary",
+							text_to_cstring(name)),
+					 errdetail("Type %s is gone when the session ends.", format_type_be(payload))));
 		cqrs_require_type_usage(payload);
 		values[2] = CStringGetTextDatum(format_type_be_qualified(payload));
 	}

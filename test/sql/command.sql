@@ -67,6 +67,8 @@ CREATE FUNCTION a_cursor(p jsonb) RETURNS refcursor LANGUAGE sql AS 'SELECT ''x'
 CREATE FUNCTION an_array(p jsonb) RETURNS int[] LANGUAGE sql AS 'SELECT ''{1}''::int[]';
 CREATE PROCEDURE a_procedure(p jsonb) LANGUAGE sql AS '';
 CREATE FUNCTION pg_temp.temporary(p jsonb) RETURNS text LANGUAGE sql AS 'SELECT ''x''';
+CREATE TEMPORARY TABLE temporary (a int);
+CREATE FUNCTION takes_temporary(p temporary) RETURNS text LANGUAGE sql AS 'SELECT ''x''';
 SELECT * FROM fails($$SELECT cqrs_create_command(NULL, 'act(jsonb)')$$);
 SELECT * FROM fails($$SELECT cqrs_create_command('X', NULL)$$);
 SELECT * FROM fails($$SELECT cqrs_create_command('', 'act(jsonb)')$$);
@@ -88,6 +90,7 @@ SELECT * FROM fails($$SELECT cqrs_create_command('X', 'a_cursor(jsonb)')$$);
 SELECT * FROM fails($$SELECT cqrs_create_command('X', 'an_array(jsonb)')$$);
 SELECT * FROM fails($$SELECT cqrs_create_command('X', 'a_procedure(jsonb)')$$);
 SELECT * FROM fails($$SELECT cqrs_create_command('X', 'pg_temp.temporary(jsonb)')$$);
+SELECT * FROM fails($$SELECT cqrs_create_command('X', 'takes_temporary(temporary)')$$);
 SELECT * FROM fails($$SELECT cqrs_create_command('X', 'act(jsonb)', 'order-{id}')$$);
 SELECT * FROM fails($$SELECT cqrs_drop_command('Unknown')$$);
 SELECT * FROM fails($$SELECT cqrs_drop_command(NULL)$$);

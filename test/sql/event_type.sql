@@ -10,6 +10,8 @@ SELECT * FROM fails($$SELECT cqrs_create_event_type(NULL)$$);
 SELECT * FROM fails($$SELECT cqrs_create_event_type('')$$);
 SELECT * FROM fails($$SELECT cqrs_create_event_type('X', 'integer')$$) \gx
 SELECT * FROM fails($$SELECT cqrs_create_event_type('X', 'no_such_type')$$);
+CREATE TEMPORARY TABLE temporary (a int);
+SELECT * FROM fails($$SELECT cqrs_create_event_type('X', 'temporary')$$);
 CREATE TYPE secret AS (a int);
 REVOKE USAGE ON TYPE secret FROM PUBLIC;
 CREATE ROLE regress_cqrs_definer;
