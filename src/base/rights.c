@@ -68,7 +68,7 @@ static const Right rights[] = {
 	}},
 	{"query", {
 		"cqrs_query()", "cqrs_query_page()", "cqrs.run_query()", "cqrs_token()", "cqrs_wait()",
-		"cqrs.payload_fields()", "cqrs.query_type"
+		"cqrs_actor()", "cqrs.payload_fields()", "cqrs.query_type"
 	}},
 	{"emit", {
 		"cqrs_emit()", "cqrs_append()", "cqrs_stream()", "cqrs_stream_version()", "cqrs_token()",

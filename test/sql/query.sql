@@ -247,7 +247,13 @@ GRANT EXECUTE ON FUNCTION items(item_params) TO regress_cqrs_reader;
 SET ROLE regress_cqrs_reader;
 SELECT count(*) FROM cqrs_query('Items');
 RESET ROLE;
--- and no right on the handler's schema; what the function reads as its caller is another matter
+-- a handler may ask who asks
+CREATE FUNCTION who() RETURNS boolean LANGUAGE sql STABLE AS 'SELECT cqrs_actor() = session_user';
+SELECT cqrs_create_query('Who', 'who()');
+SET ROLE regress_cqrs_reader;
+SELECT cqrs_query('Who');
+RESET ROLE;
+-- no right on the handler's schema is needed; what the function reads as its caller is another matter
 REVOKE USAGE ON SCHEMA shop FROM regress_cqrs_reader;
 ALTER FUNCTION items(item_params) SECURITY DEFINER;
 SELECT total FROM cqrs_query_page('Items');
