@@ -26,6 +26,7 @@ SELECT pg_catalog.pg_extension_config_dump('cqrs.command_registry', '');
 
 CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.command_registry
 	FOR EACH STATEMENT EXECUTE FUNCTION cqrs.invalidate();
+ALTER TABLE cqrs.command_registry ENABLE ALWAYS TRIGGER invalidate;
 
 --
 -- The fields of a composite type, for people: a JSON array of objects.  The type

@@ -47,6 +47,7 @@ SELECT pg_catalog.pg_extension_config_dump('cqrs.event_type', '');
 
 CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.event_type
 	FOR EACH STATEMENT EXECUTE FUNCTION cqrs.invalidate();
+ALTER TABLE cqrs.event_type ENABLE ALWAYS TRIGGER invalidate;
 
 --
 -- Events.  No cache on the sequence: the reader relies on positions being

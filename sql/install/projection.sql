@@ -44,6 +44,7 @@ SELECT pg_catalog.pg_extension_config_dump('cqrs.projection', '');
 
 CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.projection
 	FOR EACH STATEMENT EXECUTE FUNCTION cqrs.invalidate();
+ALTER TABLE cqrs.projection ENABLE ALWAYS TRIGGER invalidate;
 
 --
 -- Builds.  One row a physical copy of a projection's tables, which lives in
@@ -89,6 +90,7 @@ SELECT pg_catalog.pg_extension_config_dump('cqrs.build', '');
 
 CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.build
 	FOR EACH STATEMENT EXECUTE FUNCTION cqrs.invalidate();
+ALTER TABLE cqrs.build ENABLE ALWAYS TRIGGER invalidate;
 
 --
 -- Rules of builds.  They are applied in the order of their numbers.
@@ -117,6 +119,7 @@ SELECT pg_catalog.pg_extension_config_dump('cqrs.rule', '');
 
 CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.rule
 	FOR EACH STATEMENT EXECUTE FUNCTION cqrs.invalidate();
+ALTER TABLE cqrs.rule ENABLE ALWAYS TRIGGER invalidate;
 
 --
 -- Parked events: those that a rule has failed for, and those that wait behind

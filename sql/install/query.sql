@@ -25,6 +25,7 @@ SELECT pg_catalog.pg_extension_config_dump('cqrs.query_registry', '');
 
 CREATE TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON cqrs.query_registry
 	FOR EACH STATEMENT EXECUTE FUNCTION cqrs.invalidate();
+ALTER TABLE cqrs.query_registry ENABLE ALWAYS TRIGGER invalidate;
 
 CREATE VIEW cqrs.query_type AS
 	SELECT r.name,

@@ -292,6 +292,13 @@ DROP PROCEDURE item_count();
 ALTER TABLE item ADD COLUMN colour text DEFAULT 'red';
 SELECT * FROM cqrs_query('OneItem', '{"id": 1}');
 
+-- what was dropped is gone, also when it was dropped where triggers are not fired
+SET session_replication_role TO replica;
+SELECT cqrs_drop_query('Who');
+RESET session_replication_role;
+SELECT state, message FROM fails($$SELECT cqrs_query('Who')$$);
+SELECT tgrelid::regclass FROM pg_trigger WHERE tgname = 'invalidate' AND tgenabled <> 'A';
+
 -- counters
 SELECT cqrs_reset_stats();
 DO $$
