@@ -333,7 +333,7 @@ COMMENT ON COLUMN cqrs.projection_status.live_build IS 'Number of the build that
 COMMENT ON COLUMN cqrs.projection_status.next_build IS 'Number of the build that is to take its place, or of the draft of one';
 COMMENT ON COLUMN cqrs.projection_status.events_behind IS 'Committed events that it has not seen yet, of any type; an estimate beyond 100,000';
 COMMENT ON COLUMN cqrs.projection_status.seconds_behind IS 'Age of the oldest of them';
-COMMENT ON COLUMN cqrs.projection_status.events_applied IS 'Events that have been applied since the server started, or the projection was created';
+COMMENT ON COLUMN cqrs.projection_status.events_applied IS 'Events that have been applied since the server started, the projection was created or the counters were reset';
 COMMENT ON COLUMN cqrs.projection_status.events_parked IS 'Events in wait for cqrs_retry_parked() or cqrs_discard_parked()';
 COMMENT ON COLUMN cqrs.projection_status.last_error IS 'The last event that failed, or why it stopped';
 COMMENT ON COLUMN cqrs.projection_status.last_error_at IS 'When the last error was';

@@ -39,7 +39,7 @@ COMMENT ON COLUMN cqrs.query_stats.max_ms IS 'Milliseconds of the longest call';
 CREATE FUNCTION cqrs_reset_stats()
 	RETURNS void
 	LANGUAGE C VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION cqrs_reset_stats() IS 'Resets the counters of commands and queries in this database';
+COMMENT ON FUNCTION cqrs_reset_stats() IS 'Resets the counters of commands, queries and applied events in this database';
 
 REVOKE ALL ON FUNCTION cqrs.read_stats("char") FROM PUBLIC;
 REVOKE ALL ON TABLE cqrs.command_stats FROM PUBLIC;
