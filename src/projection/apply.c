@@ -408,8 +408,8 @@ apply_by_halves(Run *run)
 	}
 	cqrs_reader_save(run->reader);
 	cqrs_reader_close(run->reader);
-	run->result.applied = batch->applied;
-	run->result.parked = batch->end - batch->applied;
+	run->result.applied += batch->applied;
+	run->result.parked += batch->end - batch->applied;
 	cqrs_batch_destroy(batch);
 }
 
