@@ -39,7 +39,15 @@ CREATE FUNCTION cqrs.payload_fields(payload text) RETURNS jsonb
 		SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
 					'name', a.attname,
 					'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
-					'required', a.attnotnull OR t.typnotnull,
+					'required', a.attnotnull OR EXISTS (
+						WITH RECURSIVE d AS (
+							SELECT t.typbasetype, t.typnotnull
+							UNION ALL
+							SELECT b.typbasetype, b.typnotnull
+							  FROM d
+							  JOIN pg_catalog.pg_type b ON b.oid OPERATOR(pg_catalog.=) d.typbasetype
+						)
+						SELECT FROM d WHERE d.typnotnull),
 					'comment', COALESCE(pg_catalog.col_description(a.attrelid, a.attnum),
 										CASE WHEN t.typtype OPERATOR(pg_catalog.=) 'd'
 											THEN pg_catalog.obj_description(t.oid, 'pg_type') END))

@@ -32,6 +32,15 @@ SELECT cqrs_create_query('Pair', 'pair()');
 SELECT cqrs_create_query('Act', 'act(jsonb)');
 SELECT name, params, fields, handler, description FROM cqrs.query_type ORDER BY name;
 
+-- what a domain requires, those over it require, too
+CREATE DOMAIN id AS integer NOT NULL;
+CREATE DOMAIN item_id AS id;
+CREATE TYPE item_key AS (id item_id, note text);
+CREATE FUNCTION item_name(p item_key) RETURNS text LANGUAGE sql STABLE AS 'SELECT name FROM shop.item WHERE id = p.id';
+SELECT cqrs_create_query('ItemName', 'item_name(item_key)');
+SELECT fields FROM cqrs.query_type WHERE name = 'ItemName';
+SELECT * FROM fails($$SELECT cqrs_query('ItemName')$$);
+
 -- what is refused
 CREATE FUNCTION writes(p jsonb) RETURNS text LANGUAGE sql VOLATILE AS 'SELECT ''x''';
 CREATE FUNCTION unknown_columns() RETURNS SETOF record LANGUAGE sql STABLE AS 'SELECT 1, 2';
