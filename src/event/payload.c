@@ -104,11 +104,12 @@ cqrs_payload_convert(Oid type, Jsonb *payload, const char *what, const char *nam
 void
 cqrs_payload_check_empty(Jsonb *payload, const char *what, const char *name)
 {
-	if (JB_ROOT_IS_OBJECT(payload) && JB_ROOT_COUNT(payload) == 0)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_CQRS_INVALID_PAYLOAD),
-			 errmsg("%s \"%s\" takes no payload", what, name)));
+	Walk		walk = {0};
+
+	if (cqrs_fault_unless_object(&walk.faults, payload))
+		find_unknown_keys(&walk, NULL, &payload->root, NULL);
+	if (walk.faults.count > 0)
+		cqrs_fault_raise(&walk.faults, InvalidOid, what, name);
 }
 
 static Datum
@@ -119,19 +120,7 @@ walk_payload(Oid type, Walk *walk, Jsonb *payload)
 	cqrs_composite_pin();
 	PG_TRY();
 	{
-		JsonbValue	root = {
-			.type = jbvBinary,
-			.val.binary.data = &payload->root,
-			.val.binary.len = VARSIZE_ANY_EXHDR(payload)
-		};
-
-		if (JB_ROOT_IS_SCALAR(payload))
-			(void) JsonbExtractScalar(&payload->root, &root);
-
-		if (root.type != jbvBinary || JB_ROOT_IS_ARRAY(payload))
-			cqrs_fault_add(&walk->faults, NULL, "expected object, found %s",
-						   cqrs_json_kind(&root));
-		else
+		if (cqrs_fault_unless_object(&walk->faults, payload))
 			convert_object(walk, type, &payload->root, NULL, &result);
 	}
 	PG_FINALLY();
@@ -293,6 +282,9 @@ convert_field(Walk *walk, CqrsField *field, const JsonbValue *value,
 	return check_constraints(walk, &field->shape, (Datum) 0, true, path, if_null);
 }
 
+/*
+ * Without a type all keys are unknown.
+ */
 static void
 find_unknown_keys(Walk *walk, const CqrsComposite *composite,
 				  JsonbContainer *object, const CqrsPath *path)
@@ -309,7 +301,7 @@ find_unknown_keys(Walk *walk, const CqrsComposite *composite,
 		if (token != WJB_KEY)
 			continue;
 		here = (CqrsPath) {path, value.val.string.val, value.val.string.len};
-		for (int i = 0; i < composite->desc->natts && !known; i++)
+		for (int i = 0; composite && i < composite->desc->natts && !known; i++)
 		{
 			const CqrsField *field = &composite->fields[i];
 

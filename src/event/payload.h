@@ -33,7 +33,7 @@ extern void cqrs_payload_check(Oid type, Oid owner, Jsonb *payload,
 extern Datum cqrs_payload_convert(Oid type, Jsonb *payload, const char *what, const char *name);
 
 /*
- * For what takes no payload: an object without keys will do.
+ * For what takes no parameters: an object without keys will do.
  */
 extern void cqrs_payload_check_empty(Jsonb *payload, const char *what, const char *name);
 

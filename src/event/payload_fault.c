@@ -75,7 +75,27 @@ cqrs_fault_add(CqrsFaults *faults, const CqrsPath *path, const char *fmt,...)
 }
 
 /*
- * Raises all of them as one error.
+ * A payload is an object: true when it is.
+ */
+bool
+cqrs_fault_unless_object(CqrsFaults *faults, Jsonb *payload)
+{
+	JsonbValue	root = {
+		.type = jbvBinary,
+		.val.binary.data = &payload->root,
+		.val.binary.len = VARSIZE_ANY_EXHDR(payload)
+	};
+
+	if (JB_ROOT_IS_OBJECT(payload))
+		return true;
+	if (JB_ROOT_IS_SCALAR(payload))
+		(void) JsonbExtractScalar(&payload->root, &root);
+	cqrs_fault_add(faults, NULL, "expected object, found %s", cqrs_json_kind(&root));
+	return false;
+}
+
+/*
+ * Raises all of them as one error.  Without a type, nothing was to be given.
  */
 void
 cqrs_fault_raise(const CqrsFaults *faults, Oid type, const char *what, const char *name)
@@ -85,7 +105,9 @@ cqrs_fault_raise(const CqrsFaults *faults, Oid type, const char *what, const cha
 	Assert(faults->count > 0);
 	ereport(ERROR,
 			(errcode(ERRCODE_CQRS_INVALID_PAYLOAD),
-			 errmsg("payload of %s \"%s\" does not fit type %s",
+			 !OidIsValid(type)
+			 ? errmsg("%s \"%s\" takes no parameters", what, name)
+			 : errmsg("payload of %s \"%s\" does not fit type %s",
 					what, name,
 					/* user code in a constraint may have dropped it */
 					format_type_extended(type, -1, FORMAT_TYPE_ALLOW_INVALID)),

@@ -123,6 +123,7 @@ typedef struct CqrsFaults
 
 /* payload_fault.c */
 extern void cqrs_fault_add(CqrsFaults *faults, const CqrsPath *path, const char *fmt,...) pg_attribute_printf(3, 4);
+extern bool cqrs_fault_unless_object(CqrsFaults *faults, Jsonb *payload);
 pg_noreturn extern void cqrs_fault_raise(const CqrsFaults *faults, Oid type, const char *what, const char *name);
 extern const char *cqrs_json_kind(const JsonbValue *value);
 
