@@ -210,7 +210,7 @@ look_after_others(const char *name, int64 *budget)
 	{
 		CHECK_FOR_INTERRUPTS();
 		done = cqrs_projection_upkeep(name, *budget, true);
-		applied += done.result.applied;
+		applied += done.result.applied - done.copied;
 		*budget -= done.result.applied + done.result.parked;
 	} while (*budget > 0 &&
 			 (done.result.status == CQRS_APPLY_MORE ||

@@ -320,6 +320,7 @@ keep(Step *step)
 	if (row->last_error || !relock(step))
 		return;
 	step->done.result = cqrs_build_apply_batch(step->projection, row->number, &options);
+	step->done.copied = step->done.result.applied;
 	if (step->done.result.status == CQRS_APPLY_NOT_RUNNING)
 		step->done.result.status = CQRS_APPLY_CAUGHT_UP;
 }
@@ -439,6 +440,7 @@ add(CqrsUpkeep *sum, const CqrsUpkeep *step)
 	if (nothing_yet || step->result.status == CQRS_APPLY_MORE)
 		sum->result.status = step->result.status;
 	sum->swapped |= step->swapped;
+	sum->copied += step->copied;
 	sum->result.applied += step->result.applied;
 	sum->result.parked += step->result.parked;
 }

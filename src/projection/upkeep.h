@@ -23,6 +23,7 @@
 typedef struct CqrsUpkeep
 {
 	CqrsApplyResult result;
+	int64		copied;			/* of the events, those that only keep the previous build current */
 	TimestampTz not_before;		/* no step makes sense before, by cqrs_clock(); 0: any time */
 	TimestampTz due;			/* there is a step to do then, by cqrs_clock(); 0: none */
 	bool		swapped;		/* another build is live now */
