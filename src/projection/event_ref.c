@@ -23,6 +23,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
@@ -64,6 +65,7 @@ static CqrsField *make_payload_field(Oid payload, const char *name);
 static void add_field(CqrsScope *scope, CqrsField *field);
 pg_noreturn static void no_such_field(ParseState *pstate, CqrsScope *scope, ColumnRef *ref,
 						  const char *name);
+pg_noreturn static void no_such_part(ParseState *pstate, CqrsField *field, ColumnRef *ref);
 
 /*
  * An empty scope, which lives in the current memory context.
@@ -100,21 +102,26 @@ resolve_reference(ParseState *pstate, ColumnRef *ref, Node *var)
 	int			number;
 
 	if (var != NULL || scope->event_type == NULL ||
-		list_length(ref->fields) != 2 ||
 		!IsA(qualifier, String) || strcmp(strVal(qualifier), "event") != 0)
 		return NULL;
 	if (refnameNamespaceItem(pstate, NULL, "event", ref->location, NULL) != NULL)
 		return NULL;
 
-	field_name = lsecond(ref->fields);
-	if (!IsA(field_name, String))
+	field_name = list_length(ref->fields) > 1 ? lsecond(ref->fields) : NULL;
+	if (field_name == NULL || !IsA(field_name, String))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("\"event.*\" cannot be used in a rule"),
+				 errmsg("\"%s\" cannot be used in a rule", field_name ? "event.*" : "event"),
 				 errhint("Name the fields."),
 				 parser_errposition(pstate, ref->location)));
 
 	number = find_field(scope, strVal(field_name));
+	if (list_length(ref->fields) > 2)
+	{
+		if (number != 0 && IsA(lthird(ref->fields), String))
+			no_such_part(pstate, scope->fields[number - 1], ref);
+		return NULL;
+	}
 	if (number == 0)
 		no_such_field(pstate, scope, ref, strVal(field_name));
 	field = scope->fields[number - 1];
@@ -241,5 +248,24 @@ no_such_field(ParseState *pstate, CqrsScope *scope, ColumnRef *ref, const char *
 					 format_type_be(scope->payload), quote_literal_cstr(name)) :
 			 errhint("Use event.data->>%s, or register the event type with a payload type that has this field.",
 					 quote_literal_cstr(name)),
+			 parser_errposition(pstate, ref->location)));
+}
+
+/*
+ * Two dots, as in other languages.
+ */
+static void
+no_such_part(ParseState *pstate, CqrsField *field, ColumnRef *ref)
+{
+	const char *name = strVal(lthird(ref->fields));
+
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("column %s does not exist", NameListToString(ref->fields)),
+			 field->type == JSONBOID ?
+			 errhint("Use event.%s->>%s.", quote_identifier(field->name),
+					 quote_literal_cstr(name)) :
+			 errhint("Use (event.%s).%s.", quote_identifier(field->name),
+					 quote_identifier(name)),
 			 parser_errposition(pstate, ref->location)));
 }

@@ -183,6 +183,9 @@ SELECT plan('INSERT INTO log SELECT event.position, e.type FROM rules.event e WH
 -- faults
 SELECT plan('UPDATE o SET items = event.qyt WHERE order_id = 1');
 SELECT plan('UPDATE o SET items = event.* WHERE order_id = 1');
+SELECT plan('UPDATE o SET items = (event).qty WHERE order_id = 1');
+SELECT plan('UPDATE o SET items = event.data.qty WHERE order_id = 1');
+SELECT plan('UPDATE o SET items = event.qty.more WHERE order_id = 1');
 SELECT plan('UPDATE o SET itms = 1');
 SELECT plan('SELECT 1; UPDAT o');
 SELECT plan('');
