@@ -23,7 +23,7 @@ COMMENT ON COLUMN cqrs.command_stats.mean_ms IS 'Milliseconds a call';
 COMMENT ON COLUMN cqrs.command_stats.max_ms IS 'Milliseconds of the longest call';
 
 CREATE VIEW cqrs.query_stats AS
-	SELECT s.name, s.calls, s.accepted, s.rejected, s.total_ms, s.mean_ms, s.max_ms
+	SELECT s.name, s.calls, s.accepted, s.rejected, s.replayed, s.total_ms, s.mean_ms, s.max_ms
 	  FROM cqrs.read_stats('q') s
 	 ORDER BY s.name;
 COMMENT ON VIEW cqrs.query_stats IS
@@ -32,6 +32,7 @@ COMMENT ON COLUMN cqrs.query_stats.name IS 'Name of the query';
 COMMENT ON COLUMN cqrs.query_stats.calls IS 'How often it was asked';
 COMMENT ON COLUMN cqrs.query_stats.accepted IS 'How often it gave an answer';
 COMMENT ON COLUMN cqrs.query_stats.rejected IS 'How often it failed';
+COMMENT ON COLUMN cqrs.query_stats.replayed IS 'Always 0, as no answer is kept: the columns are those of cqrs.command_stats';
 COMMENT ON COLUMN cqrs.query_stats.total_ms IS 'Milliseconds in handlers';
 COMMENT ON COLUMN cqrs.query_stats.mean_ms IS 'Milliseconds a call';
 COMMENT ON COLUMN cqrs.query_stats.max_ms IS 'Milliseconds of the longest call';

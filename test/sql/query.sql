@@ -320,7 +320,7 @@ BEGIN
 	EXCEPTION WHEN OTHERS THEN
 	END;
 END $$;
-SELECT name, calls, accepted, rejected, total_ms >= max_ms AND max_ms >= mean_ms AS timed FROM cqrs.query_stats ORDER BY name;
+SELECT name, calls, accepted, rejected, replayed, total_ms >= max_ms AND max_ms >= mean_ms AS timed FROM cqrs.query_stats ORDER BY name;
 
 SELECT cqrs_revoke('regress_cqrs_reader', 'query');
 DROP SCHEMA shop CASCADE;
