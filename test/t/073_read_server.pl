@@ -90,6 +90,25 @@ eventually($read, 'shop', q{SELECT n FROM shop.followed_counts WHERE stream = 'u
 is($read->safe_psql('shop', 'SELECT count(*) FROM cqrs.event'), $write->safe_psql('shop', 'SELECT count(*) FROM cqrs.event'),
 	'both logs are equally long again');
 
+# An event that the read server refuses, and that is skipped there: what follows in
+# its stream is refused for that, until it has been sent again.
+my $offset = -s $read->logfile;
+$read->safe_psql('shop', q{CREATE TYPE strict AS (n int); SELECT cqrs_create_event_type('Strict', 'strict')});
+$write->safe_psql('shop', q{SELECT cqrs_emit('strict-1', 'Strict', '{"n": "x"}')});
+$read->wait_for_log(qr/finished at [0-9A-F]+\/[0-9A-F]+/, $offset);
+my ($lsn) = slurp_file($read->logfile, $offset) =~ /finished at ([0-9A-F]+\/[0-9A-F]+)/;
+$read->safe_psql('shop', "ALTER SUBSCRIPTION events SKIP (lsn = '$lsn')");
+$read->wait_for_log(qr/completed skipping/, $offset);
+$write->safe_psql('shop', q{SELECT cqrs_emit('strict-1', 'Strict', '{"n": 2}')});
+$read->wait_for_log(qr/ERROR: .*strict-1/, -s $read->logfile);
+is($read->safe_psql('shop', q{SELECT cqrs_stream_version('strict-1')}), '0', 'nothing comes after an event that was skipped');
+$read->safe_psql('shop', q{DELETE FROM cqrs.event_type WHERE name = 'Strict';
+	ALTER SUBSCRIPTION events DISABLE; ALTER SUBSCRIPTION events SET (slot_name = NONE); DROP SUBSCRIPTION events});
+$write->poll_query_until('shop', q{SELECT NOT active FROM pg_replication_slots WHERE slot_name = 'events'}) or die 'the slot is still in use';
+$write->safe_psql('shop', q{SELECT pg_drop_replication_slot('events')});
+$read->safe_psql('shop', $subscription);
+eventually($read, 'shop', q{SELECT cqrs_stream_version('strict-1')}, '2', '... until all is sent again');
+
 # A projection that is made later gets the history, too.
 define_projection($read, 'shop', 'later');
 eventually($read, 'shop', 'SELECT count(*), sum(n) FROM shop.later_counts', '27|8009', 'a new projection gets the history');
