@@ -431,6 +431,9 @@ add(CqrsUpkeep *sum, const CqrsUpkeep *step)
 {
 	bool		nothing_yet = (sum->result.status == CQRS_APPLY_NOT_RUNNING);
 
+	/* a build may have stopped in the middle of a batch */
+	sum->result.applied += step->result.applied;
+	sum->result.parked += step->result.parked;
 	if (step->result.status == CQRS_APPLY_NOT_RUNNING)
 		return;
 	if (step->due != 0 && (sum->due == 0 || step->due < sum->due))
@@ -441,8 +444,6 @@ add(CqrsUpkeep *sum, const CqrsUpkeep *step)
 		sum->result.status = step->result.status;
 	sum->swapped |= step->swapped;
 	sum->copied += step->copied;
-	sum->result.applied += step->result.applied;
-	sum->result.parked += step->result.parked;
 }
 
 /*
