@@ -10,7 +10,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Workers;
 
-my $node = new_node('main', "cqrs.max_workers = 0\nautovacuum = off\n");
+# Who writes pages to disk or reads them at the moment keeps them from being tidied up.
+my $node = new_node('main', "cqrs.max_workers = 0\nautovacuum = off\nbgwriter_lru_maxpages = 0\ncheckpoint_timeout = 1h\n");
 $node->start;
 create_database($node, 'd');
 $node->safe_psql('d', q{
