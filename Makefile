@@ -125,6 +125,7 @@ OBJS = \
 	src/worker/process.o \
 	src/worker/processed.o \
 	src/worker/prune.o \
+	src/worker/replay_stop.o \
 	src/worker/scan.o \
 	src/worker/settled.o \
 	src/worker/status_sql.o \

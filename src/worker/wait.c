@@ -8,9 +8,8 @@
  *		database, which a worker broadcasts after each commit, and so does who
  *		changes a projection, or rolls back.  On a standby there is nobody to do
  *		so: it looks at the replayed cursor every few milliseconds.  When it is
- *		promoted meanwhile, the waiter goes on as on a primary.  The statement
- *		that waits has a snapshot, and replay may have to wait for that to go:
- *		then each would wait for the other, so the waiter gives up.
+ *		promoted meanwhile, the waiter goes on as on a primary.  When replay waits
+ *		for the waiter it gives up (replay_stop.c).
  *
  *		Where no worker can do it, the waiter applies the events itself, in
  *		its own transaction, if it may.
@@ -26,13 +25,11 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "access/xlogrecovery.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
-#include "storage/procarray.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -51,6 +48,7 @@
 #include "projection/tables.h"
 #include "worker/board.h"
 #include "worker/processed.h"
+#include "worker/replay_stop.h"
 #include "worker/wait.h"
 
 PG_FUNCTION_INFO_V1(cqrs_wait);
@@ -60,9 +58,6 @@ PG_FUNCTION_INFO_V1(cqrs_wait);
 
 /* a waiter looks after so long, should nobody tell it; it does not add to the latency */
 #define LOOK_MS 1000
-
-/* replay looks at least so often whether the snapshot that it waits for is gone */
-#define REPLAY_NAP_MS 1100
 
 typedef enum Verdict
 {
@@ -82,9 +77,7 @@ typedef struct Wait
 	List	   *projections;	/* names that remain to be waited for */
 	TimestampTz deadline;
 	bool		recovering;		/* on a standby, as far as this look knows */
-	bool		has_slept;
-	TimestampTz began;			/* the first time it slept */
-	XLogRecPtr	earlier_stop;	/* replay stood here then, for a snapshot; or invalid */
+	CqrsReplayStop replay;
 	CqrsBoardDatabase *board;	/* NULL: there are no workers */
 	MemoryContext scratch;
 } Wait;
@@ -111,8 +104,6 @@ static Verdict apply_here(const Wait *wait, const CqrsProjection *projection, bo
 static bool apply_in_time(const Wait *wait, Batch *batch);
 static void apply_batch(void *arg);
 static bool sleep_until_news(Wait *wait);
-static void give_way_to_replay(Wait *wait);
-static bool replay_waits_for_snapshots(void);
 
 void
 cqrs_wait_init(void)
@@ -417,60 +408,10 @@ sleep_until_news(Wait *wait)
 		return true;
 	}
 	if (wait->recovering)
-		give_way_to_replay(wait);
+		cqrs_replay_give_way(&wait->replay);
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 Min(Max(left, 1), STANDBY_MS), wait_event);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	return true;
-}
-
-/*
- * An error when replay waits for the snapshot of our own statement: what we wait
- * for comes after that.  It is ours when nobody has an older one, unless replay
- * has waited since before we came: for one that was there before, or is gone and
- * replay has not noticed yet.
- */
-static void
-give_way_to_replay(Wait *wait)
-{
-	XLogRecPtr	place = GetXLogReplayRecPtr(NULL);
-	bool		stands = replay_waits_for_snapshots();
-	TransactionId older = MyProc->xmin;
-
-	if (!wait->has_slept)
-	{
-		wait->has_slept = true;
-		wait->began = cqrs_clock();
-		wait->earlier_stop = stands ? place : InvalidXLogRecPtr;
-	}
-	if (!stands || !TransactionIdIsValid(older))
-		return;
-	if (place == wait->earlier_stop &&
-		!TimestampDifferenceExceeds(wait->began, cqrs_clock(), REPLAY_NAP_MS))
-		return;
-	TransactionIdRetreat(older);
-	if (VirtualTransactionIdIsValid(*GetConflictingVirtualXIDs(older, InvalidOid)))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 errmsg("cannot wait any longer on this standby"),
-			 errdetail("Replay waits for the snapshot of this statement to be gone, before it comes to what is waited for."),
-			 errhint("Try again in a new transaction. It does not happen when \"hot_standby_feedback\" is on.")));
-}
-
-/*
- * Only the process that replays ever waits for this.
- */
-static bool
-replay_waits_for_snapshots(void)
-{
-	for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
-	{
-		const volatile PGPROC *proc = &ProcGlobal->allProcs[i];
-
-		if (proc->wait_event_info == WAIT_EVENT_RECOVERY_CONFLICT_SNAPSHOT)
-			return true;
-	}
-	return false;
 }

@@ -1,0 +1,34 @@
+/*-------------------------------------------------------------------------
+ *
+ * replay_stop.h
+ *		Replay that waits for who waits for it.
+ *
+ * Copyright (c) 2026, the cqrs developers
+ *
+ * IDENTIFICATION
+ *		src/worker/replay_stop.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CQRS_REPLAY_STOP_H
+#define CQRS_REPLAY_STOP_H
+
+#include "access/xlogdefs.h"
+#include "datatype/timestamp.h"
+#include "storage/lock.h"
+
+/*
+ * What somebody has seen who looks again and again.  All zeros at first.
+ */
+typedef struct CqrsReplayStop
+{
+	bool		looked;
+	XLogRecPtr	place;			/* where replay stands for a snapshot; 0: it goes on */
+	VirtualTransactionId *others;	/* that it may wait for */
+	int			nothers;
+	TimestampTz since;			/* they have been gone since then, at the earliest */
+} CqrsReplayStop;
+
+extern void cqrs_replay_give_way(CqrsReplayStop *stop);
+
+#endif							/* CQRS_REPLAY_STOP_H */
