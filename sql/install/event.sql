@@ -109,7 +109,8 @@ COMMENT ON COLUMN cqrs.stream.version IS 'Version of its last event';
 
 --
 -- Cursors.  One row a durable reader of the log; src/event/cursor.h explains
--- the columns.  Few rows, updated often: keep the pages nearly empty.
+-- the columns.  Few rows, updated often: keep the pages nearly empty.  VACUUM shall not
+-- cut the table off: on a standby, the lock for that would wait for those who wait for events.
 --
 CREATE TABLE cqrs.cursor (
 	name text COLLATE pg_catalog."C" NOT NULL CONSTRAINT cursor_pkey PRIMARY KEY,
@@ -124,7 +125,7 @@ CREATE TABLE cqrs.cursor (
 	position bigint NOT NULL,
 	own_xid xid8,
 	own_position bigint
-) USING heap WITH (fillfactor = 10);
+) USING heap WITH (fillfactor = 10, vacuum_truncate = false);
 REVOKE ALL ON TABLE cqrs.cursor FROM PUBLIC;
 COMMENT ON TABLE cqrs.cursor IS 'How far each durable reader of the event log has come';
 COMMENT ON COLUMN cqrs.cursor.name IS 'Name of the reader; that of a projection is called like its build';
