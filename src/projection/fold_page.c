@@ -126,7 +126,7 @@ cqrs_fold_page_make_room(CqrsFoldOpen *open, BlockNumber block, Size needed)
 	buffer = ReadBuffer(open->rel, block);
 	page = BufferGetPage(buffer);
 	/* what is seen without a lock is good enough, as it is for the function below */
-	if (PageIsFull(page) || PageGetExactFreeSpace(page) < needed)
+	if (PageIsFull(page) || PageGetHeapFreeSpace(page) < needed)
 		heap_page_prune_opt(open->rel, buffer);
 	ReleaseBuffer(buffer);
 }
