@@ -62,11 +62,18 @@ cqrs_applied_note(const char *projection, int64 events)
 	if (events <= 0 || !TransactionIdIsValid(xid))
 		return;
 	for (int i = n_notes - 1; i >= Max(0, n_notes - LOOK_BACK); i--)
-		if (notes[i].xid == xid && strcmp(notes[i].projection, projection) == 0)
+	{
+		if (strcmp(notes[i].projection, projection) != 0)
+			continue;
+		if (notes[i].xid == xid)
 		{
 			notes[i].events += events;
 			return;
 		}
+		/* what was noted before would be forgotten */
+		if (notes[i].anew)
+			break;
+	}
 
 	/* what can fail is done now */
 	if (cqrs_counter_prepare(CQRS_COUNT_PROJECTION, projection))

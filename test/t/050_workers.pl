@@ -177,6 +177,17 @@ foreach my $i (1 .. 20)
 	define_projection($node, 'd', 'q', 'alice');
 	caught_up_ok($node, 'd', 'q', 'another projection gets the name');
 	is(wait_sql($count), wait_sql(q{SELECT sum(n) FROM shop.q_counts}), '... and a count of its own');
+
+	my $define = q{
+		SELECT cqrs_create_projection('again', 'shop', 'CREATE TABLE again (n bigint PRIMARY KEY)');
+		SELECT cqrs_on('again', 'T', 'INSERT INTO again VALUES (event.position)');
+		SELECT cqrs_start('again')};
+	wait_sql("BEGIN; $define; SELECT cqrs_catch_up('again');
+		SAVEPOINT s; SELECT cqrs_drop_projection('again'); RELEASE s;
+		$define; SELECT cqrs_catch_up('again'); COMMIT");
+	is(wait_sql(q{SELECT events_applied FROM cqrs.projection_status WHERE projection = 'again'}),
+		wait_sql(q{SELECT count(*) FROM shop.again}), '... also within one transaction');
+	wait_sql(q{SELECT cqrs_drop_projection('again')});
 }
 
 # A wait can be cancelled, and ended
