@@ -253,6 +253,7 @@ static void
 follow(Step *step)
 {
 	ErrorData  *error;
+	CqrsApplyResult before;
 
 	/* nothing follows an inline build, so it is kept close by us */
 	if (step->projection->is_inline)
@@ -272,13 +273,18 @@ follow(Step *step)
 		wait_a_while(step, LOOK_AGAIN_MS);
 		return;
 	}
+	before = step->done.result;
 	error = attempt_with_timeout(swap, step);
 	if (error == NULL)
 	{
 		step->done.result.status = CQRS_APPLY_MORE;
 		step->done.swapped = true;
+		return;
 	}
-	else if (cqrs_error_is_passing(error) || error->sqlerrcode == ERRCODE_OBJECT_IN_USE)
+
+	/* what it has applied was rolled back */
+	step->done.result = before;
+	if (cqrs_error_is_passing(error) || error->sqlerrcode == ERRCODE_OBJECT_IN_USE)
 		wait_a_while(step, SWAP_AGAIN_MS);
 	else
 		stop(step, error);
