@@ -80,7 +80,7 @@ heap_row(CqrsFoldOpen *open, ItemPointer place)
 }
 
 /*
- * No more is read for now: lets go of the last page.
+ * A range of rows has been read: lets go of the last page.
  */
 void
 cqrs_fold_page_leave(CqrsFoldOpen *open)
