@@ -103,6 +103,7 @@ OBJS = \
 	src/projection/retry.o \
 	src/projection/revise.o \
 	src/projection/rule.o \
+	src/projection/rule_row.o \
 	src/projection/run_as.o \
 	src/projection/start.o \
 	src/projection/statement.o \

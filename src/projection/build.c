@@ -38,6 +38,7 @@
 #include "base/table.h"
 #include "event/cursor.h"
 #include "projection/build.h"
+#include "projection/rule_row.h"
 #include "projection/run_as.h"
 #include "projection/tables.h"
 

@@ -38,6 +38,7 @@
 #include "base/table.h"
 #include "projection/build_row.h"
 #include "projection/draft.h"
+#include "projection/rule_row.h"
 #include "projection/tables.h"
 
 PG_FUNCTION_INFO_V1(cqrs_create_projection);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * registry.h
- *		Which projections there are: rows of cqrs.projection and cqrs.rule.
+ *		Which projections there are: rows of cqrs.projection.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -66,13 +66,11 @@ extern bool cqrs_projection_is_mine(const CqrsProjection *projection);
 extern List *cqrs_projection_list(void);
 extern List *cqrs_projection_running_async(void);
 extern List *cqrs_projection_to_catch_up(void);
-extern List *cqrs_projection_rules(const char *name, int32 build);
 extern void cqrs_projection_write(const CqrsProjection *projection);
 extern void cqrs_projection_set_state(const CqrsProjection *projection,
 									  CqrsProjectionState state);
 extern void cqrs_projection_set_error(const char *name, const char *error);
 extern void cqrs_projection_warn_at_rest(const CqrsProjection *projection);
-extern Oid	cqrs_function_owner(Oid function);
 extern bool cqrs_projection_parse_on_error(const char *text, CqrsOnError *on_error);
 
 #endif							/* CQRS_PROJECTION_REGISTRY_H */
