@@ -20,7 +20,10 @@
  *		depend on how much there is to read.
  *
  *		When a step is exhausted its target becomes done and a new target is
- *		taken; when that brings nothing, the reader has caught up.  In an
+ *		taken; when that brings nothing, the reader has caught up.  It has, too,
+ *		without another target, when it has taken one itself and nobody has drawn
+ *		a position since before that: at one event at a time, to look again for
+ *		nothing would cost as much as to find the event.  In an
  *		incarnation that has ended (see incarnation.c) all there is has been
  *		committed, so its last target shows everything.
  *
@@ -72,6 +75,7 @@ struct CqrsReader
 	bool		with_own;
 	bool		changed;		/* is the cursor to be written? */
 	bool		fruitless;		/* has the last step given nothing? */
+	bool		has_looked;		/* has it taken a target itself? */
 	const CqrsCursor *limit;	/* what it has not delivered, we do not; or NULL */
 	ReaderPhase phase;
 	CqrsCursor	cursor;
@@ -95,6 +99,7 @@ static void lock_cursor(CqrsReader *reader);
 pg_noreturn static void no_cursor(CqrsReader *reader);
 static void refresh_snapshot(CqrsReader *reader);
 static void begin_step(CqrsReader *reader);
+static bool is_quiet(const CqrsReader *reader);
 static void end_step(CqrsReader *reader);
 static bool take_target(CqrsReader *reader);
 static void begin_late(CqrsReader *reader);
@@ -300,7 +305,8 @@ refresh_snapshot(CqrsReader *reader)
 static void
 begin_step(CqrsReader *reader)
 {
-	if (cqrs_incarnation_read(reader->cursor.incarnation, reader->snapshot,
+	if (!is_quiet(reader) &&
+		cqrs_incarnation_read(reader->cursor.incarnation, reader->snapshot,
 							  &reader->incarnation) &&
 		(reader->cursor.target.snapshot || take_target(reader)))
 		begin_late(reader);
@@ -308,6 +314,18 @@ begin_step(CqrsReader *reader)
 		begin_own(reader);
 	else
 		reader->phase = READER_END;
+}
+
+/*
+ * Between two steps: has nobody drawn a position since before we looked last?  Then
+ * we do not look again; whoever is on the way with an older one comes in time for
+ * the next reader.
+ */
+static bool
+is_quiet(const CqrsReader *reader)
+{
+	return reader->has_looked && reader->cursor.target.snapshot == NULL &&
+		reader->incarnation.is_here && reader->cursor.done.floor == cqrs_log_last_drawn();
 }
 
 /*
@@ -370,6 +388,7 @@ take_target(CqrsReader *reader)
 
 	if (reader->incarnation.is_here)
 	{
+		reader->has_looked = true;
 		cursor->target = cqrs_moment_take();
 		refresh_snapshot(reader);
 	}
