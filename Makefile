@@ -17,6 +17,7 @@ OBJS = \
 	src/base/registry.o \
 	src/base/rights.o \
 	src/base/row.o \
+	src/base/settings.o \
 	src/base/shmem.o \
 	src/base/stop_point.o \
 	src/base/table.o \

@@ -36,10 +36,9 @@
 #if PG_VERSION_NUM >= 160000
 #include "nodes/miscnodes.h"
 #include "varatt.h"
-#else
+#endif
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
-#endif
 
 #if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
 #error "cqrs supports PostgreSQL 15, 16, 17 and 18"
@@ -265,6 +264,20 @@ cqrs_owns_extension(Oid extension, Oid role)
 #endif
 }
 
+/* 16 finds a setting by its name; NULL when there is none. */
+static inline struct config_generic *
+cqrs_find_option(const char *name)
+{
+#if PG_VERSION_NUM >= 160000
+	return find_option(name, false, true, ERROR);
+#else
+	for (int i = 0; i < GetNumConfigOptions(); i++)
+		if (strcmp(get_guc_variables()[i]->name, name) == 0)
+			return get_guc_variables()[i];
+	return NULL;
+#endif
+}
+
 /*
  * 16 refuses to reset transaction_read_only.  Older ones reset it without any
  * of the checks that SET makes, so this says to what, and gives what it was.
@@ -276,9 +289,8 @@ cqrs_exchange_read_only_reset(bool value)
 	static struct config_bool *variable = NULL;
 	bool		before;
 
-	for (int i = 0; variable == NULL; i++)
-		if (strcmp(get_guc_variables()[i]->name, "transaction_read_only") == 0)
-			variable = (struct config_bool *) get_guc_variables()[i];
+	if (variable == NULL)
+		variable = (struct config_bool *) cqrs_find_option("transaction_read_only");
 	before = variable->reset_val;
 	variable->reset_val = value;
 	return before;

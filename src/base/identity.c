@@ -19,6 +19,7 @@
 
 #include "access/parallel.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -105,7 +106,8 @@ cqrs_fence_begin(Oid role, const char *schema, CqrsIdentity *before)
 	SetUserIdAndSecContext(role, before->security_context |
 						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 	before->guc_level = NewGUCNestLevel();
-	cqrs_set_local("search_path", search_path);
+	if (strcmp(namespace_search_path, search_path) != 0)
+		cqrs_set_local("search_path", search_path);
 	pfree(search_path);
 	before->depth = n_fences;
 	push_fence(role);

@@ -32,17 +32,14 @@
 
 #include "access/xact.h"
 #include "commands/trigger.h"
-#include "utils/guc.h"
 #include "utils/snapmgr.h"
 
+#include "base/settings.h"
 #include "event/times.h"
 #include "projection/run_as.h"
 
-/* which kinds of relations cannot be used at all */
-#define RELATION_KINDS "restrict_nonsystem_relation_kind"
-
 /* settings that say what a statement means, and what they are for rules */
-static const char *const settings[][2] = {
+static CqrsSetting settings[] = {
 	{"DateStyle", CQRS_DATE_STYLE},
 	{"IntervalStyle", CQRS_INTERVAL_STYLE},
 	{"TimeZone", CQRS_TIME_ZONE},
@@ -56,6 +53,7 @@ static const char *const settings[][2] = {
 	{"lc_numeric", "C"},
 	{"lc_time", "C"},
 	{"quote_all_identifiers", "off"},
+	{"restrict_nonsystem_relation_kind", ""},
 	{"row_security", "on"},
 	{"standard_conforming_strings", "on"},
 	{"timezone_abbreviations", CQRS_TIME_ZONE_ABBREVIATIONS},
@@ -63,6 +61,16 @@ static const char *const settings[][2] = {
 	{"xmlbinary", "base64"},
 	{"xmloption", "content"},
 };
+
+/*
+ * In a process that does nothing else these settings can be as they are for rules
+ * from the beginning.
+ */
+void
+cqrs_run_as_always(void)
+{
+	cqrs_settings_set_lasting(settings, lengthof(settings));
+}
 
 /*
  * Until cqrs_run_as_end(), code runs as the role.  Names are looked up in the
@@ -73,11 +81,7 @@ void
 cqrs_run_as_begin(Oid role, const char *schema, CqrsRunAs *before)
 {
 	cqrs_fence_begin(role, schema, before);
-	for (int i = 0; i < lengthof(settings); i++)
-		cqrs_set_local(settings[i][0], settings[i][1]);
-	/* older minor releases do not have it */
-	if (GetConfigOption(RELATION_KINDS, true, false))
-		cqrs_set_local(RELATION_KINDS, "");
+	cqrs_settings_set_local(settings, lengthof(settings));
 	if (SessionReplicationRole != SESSION_REPLICATION_ROLE_ORIGIN)
 		cqrs_set_local("session_replication_role", "origin");
 

@@ -20,6 +20,7 @@
  */
 typedef CqrsIdentity CqrsRunAs;
 
+extern void cqrs_run_as_always(void);
 extern void cqrs_run_as_begin(Oid role, const char *schema, CqrsRunAs *before);
 extern void cqrs_run_as_end(const CqrsRunAs *before);
 

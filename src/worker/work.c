@@ -45,6 +45,7 @@
 #include "event/recent.h"
 #include "projection/apply.h"
 #include "projection/registry.h"
+#include "projection/run_as.h"
 #include "projection/upkeep.h"
 #include "worker/backoff.h"
 #include "worker/process.h"
@@ -105,6 +106,7 @@ cqrs_worker_main(Datum main_arg)
 	worker.slot = cqrs_process_attach(main_arg);
 	cqrs_process_connect(worker.slot);
 	cqrs_wakeup_in_worker();
+	cqrs_run_as_always();
 	worker.database = cqrs_board_my_database();
 	if (worker.database == NULL)
 		proc_exit(0);
