@@ -23,14 +23,8 @@
 #include "base/plan_texts.h"
 #include "base/plans.h"
 
-/* what src/projection/registry.c reads of a projection, in this order */
-#define PROJECTION_COLUMNS \
-	"p.name, p.owner, p.read_schema, p.on_error, p.mode, p.state, " \
-	"p.live_build, p.next_build, p.last_error, p.follower, p.keep_previous, " \
-	"EXISTS (SELECT FROM cqrs.build u WHERE u.projection OPERATOR(pg_catalog.=) p.name " \
-	"AND u.state OPERATOR(pg_catalog.<>) ALL (ARRAY['draft', 'live'])), " \
-	"(SELECT b.number FROM cqrs.build b WHERE b.projection OPERATOR(pg_catalog.=) p.name " \
-	"AND b.state OPERATOR(pg_catalog.=) 'draft')"
+/* builds, beside the live one, that there is something to do for */
+#define IS_OTHER "u.state OPERATOR(pg_catalog.<>) ALL (ARRAY['draft', 'live'])"
 
 const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 	[CQRS_PLAN_BUILD_GRANTABLE] = {
@@ -304,8 +298,13 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"ORDER BY 3 NULLS FIRST, 1, 2, 4",
 		SPI_OK_SELECT, 0, {0}
 	},
-	[CQRS_PLAN_FIND_PROJECTION] = {
-		"SELECT " PROJECTION_COLUMNS " FROM cqrs.projection p WHERE p.name OPERATOR(pg_catalog.=) $1",
+	[CQRS_PLAN_FIND_DRAFT] = {
+		"SELECT b.number FROM cqrs.build b WHERE b.projection OPERATOR(pg_catalog.=) $1 "
+		"AND b.state OPERATOR(pg_catalog.=) 'draft'",
+		SPI_OK_SELECT, 1, {TEXTOID}
+	},
+	[CQRS_PLAN_HAS_OTHERS] = {
+		"SELECT FROM cqrs.build u WHERE u.projection OPERATOR(pg_catalog.=) $1 AND " IS_OTHER " LIMIT 1",
 		SPI_OK_SELECT, 1, {TEXTOID}
 	},
 	[CQRS_PLAN_INSERT_BUILD] = {
@@ -349,8 +348,7 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"SELECT p.name FROM cqrs.projection p WHERE (p.state OPERATOR(pg_catalog.=) 'running' "
 		"AND p.mode OPERATOR(pg_catalog.=) 'async') "
 		"OR (p.state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'stopped']) "
-		"AND EXISTS (SELECT FROM cqrs.build u WHERE u.projection OPERATOR(pg_catalog.=) p.name "
-		"AND u.state OPERATOR(pg_catalog.<>) ALL (ARRAY['draft', 'live']))) "
+		"AND EXISTS (SELECT FROM cqrs.build u WHERE u.projection OPERATOR(pg_catalog.=) p.name AND " IS_OTHER ")) "
 		"ORDER BY p.name",
 		SPI_OK_SELECT, 0, {0}
 	},
@@ -367,13 +365,16 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		SPI_OK_SELECT, 0, {0}
 	},
 	[CQRS_PLAN_LIST_STARTED] = {
-		"SELECT " PROJECTION_COLUMNS " FROM cqrs.projection p WHERE p.live_build IS NOT NULL "
+		"SELECT p.name FROM cqrs.projection p WHERE p.live_build IS NOT NULL "
 		"ORDER BY p.name",
 		SPI_OK_SELECT, 0, {0}
 	},
+	[CQRS_PLAN_LIST_WITH_OTHERS] = {
+		"SELECT DISTINCT u.projection FROM cqrs.build u WHERE " IS_OTHER,
+		SPI_OK_SELECT, 0, {0}
+	},
 	[CQRS_PLAN_LOCK_PROJECTION] = {
-		"SELECT " PROJECTION_COLUMNS " FROM cqrs.projection p WHERE p.name OPERATOR(pg_catalog.=) $1 "
-		"FOR UPDATE OF p",
+		"SELECT FROM cqrs.projection p WHERE p.name OPERATOR(pg_catalog.=) $1 FOR UPDATE",
 		SPI_OK_SELECT, 1, {TEXTOID}
 	},
 	[CQRS_PLAN_NARROW_RULES] = {

@@ -109,6 +109,26 @@ cqrs_table_find(CqrsTable *table, ScanKeyData *keys, int nkeys, TransactionId *u
 }
 
 /*
+ * Finds the row with this key that the snapshot shows.
+ */
+bool
+cqrs_row_read(Relation rel, text *key, Snapshot snapshot, TupleTableSlot *slot)
+{
+	Relation	index = index_open(cqrs_primary_key(rel), AccessShareLock);
+	IndexScanDesc scan = cqrs_index_beginscan(rel, index, snapshot, 1);
+	ScanKeyData skey;
+	bool		found;
+
+	ScanKeyInit(&skey, 1, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(key));
+	skey.sk_collation = C_COLLATION_OID;
+	index_rescan(scan, &skey, 1, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	index_endscan(scan);
+	index_close(index, NoLock);
+	return found;
+}
+
+/*
  * In a transaction with a snapshot of its own, a row that changed after that
  * snapshot may not be built upon.  The slot is as cqrs_row_find() left it, with
  * the row's buffer pinned.

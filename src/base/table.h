@@ -19,6 +19,7 @@
 #include "storage/itemptr.h"
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
+#include "utils/snapshot.h"
 
 #include "base/compat.h"
 
@@ -51,6 +52,7 @@ extern void cqrs_table_end(CqrsTable *table);
 extern bool cqrs_row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot);
 extern bool cqrs_row_find(Relation rel, text *key, ItemPointer hint,
 						  TupleTableSlot *slot, TransactionId *updater);
+extern bool cqrs_row_read(Relation rel, text *key, Snapshot snapshot, TupleTableSlot *slot);
 extern void cqrs_row_require_visible(Relation rel, TupleTableSlot *slot);
 extern bool cqrs_row_lock(Relation rel, text *key, ItemPointer hint,
 						  TupleTableSlot *slot);

@@ -166,21 +166,12 @@ bool
 cqrs_cursor_read_as_of(const char *name, Snapshot snapshot, CqrsCursor *cursor)
 {
 	Relation	rel = cqrs_table_open("cursor", AccessShareLock);
-	Relation	index = index_open(cqrs_primary_key(rel), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	IndexScanDesc scan = cqrs_index_beginscan(rel, index, snapshot, 1);
-	ScanKeyData key;
-	bool		found;
+	bool		found = cqrs_row_read(rel, cstring_to_text(name), snapshot, slot);
 
-	ScanKeyInit(&key, COL_NAME, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(name));
-	key.sk_collation = C_COLLATION_OID;
-	index_rescan(scan, &key, 1, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, slot);
 	if (found)
 		row_to_cursor(slot, cursor);
-	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, NoLock);
 	table_close(rel, NoLock);
 	return found;
 }

@@ -101,6 +101,47 @@ cqrs_build_row(const char *projection, int32 number)
 }
 
 /*
+ * The number of the build that is a draft; 0 when there is none.
+ */
+int32
+cqrs_build_draft(const char *projection)
+{
+	Datum		value = CStringGetTextDatum(projection);
+	int32		number = 0;
+	bool		isnull;
+
+	SPI_connect();
+	if (cqrs_plan_execute(CQRS_PLAN_FIND_DRAFT, &value, NULL) > 0)
+		number = DatumGetInt32(get_value(0, 1, &isnull));
+	SPI_finish();
+	return number;
+}
+
+/*
+ * Are there builds, beside the live one, to look after?
+ */
+bool
+cqrs_build_has_others(const char *projection)
+{
+	Datum		value = CStringGetTextDatum(projection);
+	bool		result;
+
+	SPI_connect();
+	result = (cqrs_plan_execute(CQRS_PLAN_HAS_OTHERS, &value, NULL) > 0);
+	SPI_finish();
+	return result;
+}
+
+/*
+ * Names of all projections that have such builds.
+ */
+List *
+cqrs_build_with_others(void)
+{
+	return cqrs_plan_strings(CQRS_PLAN_LIST_WITH_OTHERS, NULL);
+}
+
+/*
  * All transitions of state go through here.  The caller holds the row of the
  * projection, or the build's cursor, locked.
  */

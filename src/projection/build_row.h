@@ -53,6 +53,9 @@ typedef struct CqrsBuildRow
 extern List *cqrs_build_rows(const char *projection);
 extern CqrsBuildRow *cqrs_build_row_or_null(const char *projection, int32 number);
 extern CqrsBuildRow *cqrs_build_row(const char *projection, int32 number);
+extern int32 cqrs_build_draft(const char *projection);
+extern bool cqrs_build_has_others(const char *projection);
+extern List *cqrs_build_with_others(void);
 extern void cqrs_build_row_write(const CqrsBuildRow *row);
 extern bool cqrs_build_row_set_waits(CqrsBuildRow *row, List *waits_for);
 extern void cqrs_build_row_set_policies(const char *projection, int32 number, List *policies);

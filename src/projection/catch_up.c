@@ -24,6 +24,7 @@
 #include "base/compat.h"
 #include "event/recent.h"
 #include "projection/apply.h"
+#include "projection/build_row.h"
 #include "projection/registry.h"
 #include "projection/upkeep.h"
 
@@ -67,7 +68,7 @@ cqrs_catch_up(PG_FUNCTION_ARGS)
 
 		if (is_running(projection))
 			applied = catch_up(name, &budget);
-		if (projection->has_others)
+		if (cqrs_build_has_others(name))
 			applied += look_after_others(name, &budget);
 		/* dropped while we waited for it? */
 		(void) cqrs_projection_get(name);
@@ -80,7 +81,8 @@ cqrs_catch_up(PG_FUNCTION_ARGS)
 	{
 		CqrsProjection *projection = cqrs_projection_find(lfirst(lc));
 
-		if (projection && cqrs_projection_is_mine(projection) && projection->has_others)
+		if (projection && cqrs_projection_is_mine(projection) &&
+			cqrs_build_has_others(projection->name))
 			applied += look_after_others(projection->name, &budget);
 	}
 	PG_RETURN_INT64(applied);

@@ -55,7 +55,7 @@ static void check_handler(Oid function);
 static void insert_projection(Datum *values, const bool *nulls, const char *name);
 static void set_rule(const char *projection, List *event_types, const char *kind,
 					 const char *rule, const char *handler_owner);
-static CqrsProjection *lock_draft(const char *name);
+static int32 lock_draft(const char *name);
 static ArrayType *sorted_array(List *strings);
 static int compare_strings(const ListCell *a, const ListCell *b);
 
@@ -167,8 +167,7 @@ cqrs_off(PG_FUNCTION_ARGS)
 {
 	char	   *name = cqrs_arg_string(fcinfo, 0, "projection");
 	char	   *event_type = cqrs_arg_string(fcinfo, 1, "event_type");
-	CqrsProjection *projection = lock_draft(name);
-	Datum		values[3] = {CStringGetTextDatum(name), Int32GetDatum(projection->draft),
+	Datum		values[3] = {CStringGetTextDatum(name), Int32GetDatum(lock_draft(name)),
 	CStringGetTextDatum(event_type)};
 	uint64		removed;
 
@@ -308,15 +307,14 @@ insert_projection(Datum *values, const bool *nulls, const char *name)
  * types.
  */
 static void
-set_rule(const char *projection_name, List *event_types, const char *kind,
+set_rule(const char *projection, List *event_types, const char *kind,
 		 const char *rule, const char *handler_owner)
 {
-	CqrsProjection *projection = lock_draft(projection_name);
 	Datum		values[6];
 	bool		nulls[6] = {false, false, false, false, false, handler_owner == NULL};
 
-	values[0] = CStringGetTextDatum(projection->name);
-	values[1] = Int32GetDatum(projection->draft);
+	values[0] = CStringGetTextDatum(projection);
+	values[1] = Int32GetDatum(lock_draft(projection));
 	values[2] = PointerGetDatum(sorted_array(event_types));
 	values[3] = CStringGetTextDatum(kind);
 	values[4] = CStringGetTextDatum(rule);
@@ -328,12 +326,16 @@ set_rule(const char *projection_name, List *event_types, const char *kind,
 	SPI_finish();
 }
 
-static CqrsProjection *
+/*
+ * Gives the number of the build.
+ */
+static int32
 lock_draft(const char *name)
 {
 	CqrsProjection *projection = cqrs_projection_lock_own(name);
+	int32		draft = cqrs_build_draft(name);
 
-	if (projection->draft == 0)
+	if (draft == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_CQRS_PROJECTION_NOT_DRAFT),
 				 errmsg("projection \"%s\" is not a draft", name),
@@ -344,7 +346,7 @@ lock_draft(const char *name)
 				 errhint("Use cqrs_cancel_build(%s) to throw the new build away, and cqrs_revise(%s) to open a draft.",
 						 quote_literal_cstr(name), quote_literal_cstr(name)) :
 				 errhint("Use cqrs_revise(%s) to open a draft of it.", quote_literal_cstr(name))));
-	return projection;
+	return draft;
 }
 
 /*

@@ -21,6 +21,7 @@
 #include "base/compat.h"
 #include "projection/attempt.h"
 #include "projection/build.h"
+#include "projection/build_row.h"
 #include "projection/registry.h"
 #include "projection/start.h"
 
@@ -32,6 +33,7 @@ PG_FUNCTION_INFO_V1(cqrs_explain);
 typedef struct Draft
 {
 	const CqrsProjection *projection;
+	int32		number;			/* of the build, 0 when there is no draft */
 	List	   *rows;
 } Draft;
 
@@ -47,11 +49,11 @@ cqrs_explain(PG_FUNCTION_ARGS)
 {
 	CqrsProjection *projection =
 		cqrs_projection_get_own(cqrs_arg_string(fcinfo, 0, "projection"));
-	Draft		draft = {projection, NIL};
+	Draft		draft = {projection, cqrs_build_draft(projection->name), NIL};
 	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (projection->draft != 0)
+	if (draft.number != 0)
 		cqrs_try_and_undo(explain_draft, &draft);
 	else
 		draft.rows = cqrs_engine_explain(cqrs_build_get(projection, projection->live_build)->engine);
@@ -68,7 +70,7 @@ static void
 explain_draft(void *arg)
 {
 	Draft	   *draft = (Draft *) arg;
-	CqrsBuild  *build = cqrs_start_build(draft->projection, draft->projection->draft);
+	CqrsBuild  *build = cqrs_start_build(draft->projection, draft->number);
 
 	draft->rows = cqrs_engine_explain(build->engine);
 }

@@ -12,27 +12,25 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
-#include "utils/lsyscache.h"
-#include "utils/regproc.h"
-#include "utils/syscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
 #include "base/plans.h"
+#include "base/table.h"
 #include "projection/engine.h"
 #include "projection/registry.h"
 
-/* columns of a projection, in the order of PROJECTION_COLUMNS in plans.c */
+/* columns of cqrs.projection */
 enum
 {
 	COL_NAME = 1,
@@ -40,14 +38,13 @@ enum
 	COL_READ_SCHEMA,
 	COL_ON_ERROR,
 	COL_MODE,
+	COL_DESCRIPTION,
 	COL_STATE,
 	COL_LIVE_BUILD,
 	COL_NEXT_BUILD,
-	COL_LAST_ERROR,
 	COL_FOLLOWER,
 	COL_KEEP_PREVIOUS,
-	COL_HAS_OTHERS,
-	COL_DRAFT
+	COL_LAST_ERROR
 };
 
 static const char *const state_names[] = {
@@ -63,20 +60,31 @@ static const char *const on_error_names[] = {
 	[CQRS_ON_ERROR_STOP] = "stop",
 };
 
-static CqrsProjection *read_projection(CqrsPlanId plan, const char *name);
-static CqrsProjection *row_to_projection(uint64 row);
-static char *get_string(uint64 row, int column);
-static int32 get_number(uint64 row, int column);
+static CqrsProjection *row_to_projection(TupleTableSlot *slot);
+static char *get_string(TupleTableSlot *slot, int column);
+static int32 get_number(TupleTableSlot *slot, int column);
 static void require_existence(const CqrsProjection *projection, const char *name);
 static void require_membership(const CqrsProjection *projection);
 
 /*
- * NULL when there is no such projection.
+ * NULL when there is no such projection.  Whoever applies a batch, or waits for one,
+ * comes here: the row is read without the executor, which would cost more than all
+ * else that there is to do for a single event.
  */
 CqrsProjection *
 cqrs_projection_find(const char *name)
 {
-	return read_projection(CQRS_PLAN_FIND_PROJECTION, name);
+	Relation	rel = cqrs_table_open("projection", AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	CqrsProjection *result = NULL;
+
+	if (cqrs_row_read(rel, cstring_to_text(name), snapshot, slot))
+		result = row_to_projection(slot);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, NoLock);
+	return result;
 }
 
 CqrsProjection *
@@ -94,7 +102,11 @@ cqrs_projection_get(const char *name)
 CqrsProjection *
 cqrs_projection_lock(const char *name)
 {
-	require_existence(read_projection(CQRS_PLAN_LOCK_PROJECTION, name), name);
+	Datum		value = CStringGetTextDatum(name);
+
+	SPI_connect();
+	cqrs_plan_execute(CQRS_PLAN_LOCK_PROJECTION, &value, NULL);
+	SPI_finish();
 
 	/* the statement that waited for the lock has not seen what we waited for */
 	return cqrs_projection_get(name);
@@ -182,15 +194,16 @@ cqrs_projection_is_mine(const CqrsProjection *projection)
 List *
 cqrs_projection_list(void)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	List	   *result = NIL;
+	ListCell   *lc;
 
-	SPI_connect();
-	cqrs_plan_execute(CQRS_PLAN_LIST_STARTED, NULL, NULL);
-	MemoryContextSwitchTo(caller);
-	for (uint64 row = 0; row < SPI_processed; row++)
-		result = lappend(result, row_to_projection(row));
-	SPI_finish();
+	foreach(lc, cqrs_plan_strings(CQRS_PLAN_LIST_STARTED, NULL))
+	{
+		CqrsProjection *projection = cqrs_projection_find(lfirst(lc));
+
+		if (projection)
+			result = lappend(result, projection);
+	}
 	return result;
 }
 
@@ -312,49 +325,27 @@ cqrs_projection_warn_at_rest(const CqrsProjection *projection)
 }
 
 static CqrsProjection *
-read_projection(CqrsPlanId plan, const char *name)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	Datum		value = CStringGetTextDatum(name);
-	CqrsProjection *result = NULL;
-
-	SPI_connect();
-	if (cqrs_plan_execute(plan, &value, NULL) > 0)
-	{
-		MemoryContextSwitchTo(caller);
-		result = row_to_projection(0);
-	}
-	SPI_finish();
-	return result;
-}
-
-static CqrsProjection *
-row_to_projection(uint64 row)
+row_to_projection(TupleTableSlot *slot)
 {
 	CqrsProjection *result = palloc0(sizeof(CqrsProjection));
-	char	   *state = get_string(row, COL_STATE);
-	HeapTuple	tuple = SPI_tuptable->vals[row];
+	char	   *state = get_string(slot, COL_STATE);
 	bool		isnull;
 
-	result->name = get_string(row, COL_NAME);
-	result->owner = get_string(row, COL_OWNER);
-	result->read_schema = get_string(row, COL_READ_SCHEMA);
-	cqrs_projection_parse_on_error(get_string(row, COL_ON_ERROR), &result->on_error);
-	result->is_inline = strcmp(get_string(row, COL_MODE), "inline") == 0;
+	result->name = get_string(slot, COL_NAME);
+	result->owner = get_string(slot, COL_OWNER);
+	result->read_schema = get_string(slot, COL_READ_SCHEMA);
+	cqrs_projection_parse_on_error(get_string(slot, COL_ON_ERROR), &result->on_error);
+	result->is_inline = strcmp(get_string(slot, COL_MODE), "inline") == 0;
 	for (int i = 0; i < lengthof(state_names); i++)
 		if (strcmp(state, state_names[i]) == 0)
 			result->state = (CqrsProjectionState) i;
-	result->live_build = get_number(row, COL_LIVE_BUILD);
-	result->next_build = get_number(row, COL_NEXT_BUILD);
-	result->follower = get_number(row, COL_FOLLOWER);
+	result->live_build = get_number(slot, COL_LIVE_BUILD);
+	result->next_build = get_number(slot, COL_NEXT_BUILD);
+	result->follower = get_number(slot, COL_FOLLOWER);
 	result->keep_previous = (Interval *)
-		DatumGetPointer(datumCopy(SPI_getbinval(tuple, SPI_tuptable->tupdesc,
-												COL_KEEP_PREVIOUS, &isnull),
+		DatumGetPointer(datumCopy(slot_getattr(slot, COL_KEEP_PREVIOUS, &isnull),
 								  false, sizeof(Interval)));
-	result->has_others = DatumGetBool(SPI_getbinval(tuple, SPI_tuptable->tupdesc,
-													COL_HAS_OTHERS, &isnull));
-	result->draft = get_number(row, COL_DRAFT);
-	result->last_error = get_string(row, COL_LAST_ERROR);
+	result->last_error = get_string(slot, COL_LAST_ERROR);
 	return result;
 }
 
@@ -362,20 +353,22 @@ row_to_projection(uint64 row)
  * In the current memory context; NULL for null.
  */
 static char *
-get_string(uint64 row, int column)
+get_string(TupleTableSlot *slot, int column)
 {
-	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+	bool		isnull;
+	Datum		value = slot_getattr(slot, column, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
 }
 
 /*
  * 0 for null.
  */
 static int32
-get_number(uint64 row, int column)
+get_number(TupleTableSlot *slot, int column)
 {
 	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-									  column, &isnull);
+	Datum		value = slot_getattr(slot, column, &isnull);
 
 	return isnull ? 0 : DatumGetInt32(value);
 }

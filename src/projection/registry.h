@@ -49,8 +49,6 @@ typedef struct CqrsProjection
 	int32		next_build;		/* 0: none */
 	int32		follower;		/* it is complete, and kept so; 0: none */
 	Interval   *keep_previous;	/* how long a build is kept that has been replaced */
-	bool		has_others;		/* are there builds, beside the live one, to look after? */
-	int32		draft;			/* number of the build that is a draft, 0: none */
 	char	   *last_error;		/* may be NULL */
 } CqrsProjection;
 

@@ -23,6 +23,7 @@
 #include "base/plans.h"
 #include "event/cursor.h"
 #include "projection/build.h"
+#include "projection/build_row.h"
 #include "projection/draft.h"
 #include "projection/start.h"
 #include "projection/swap.h"
@@ -35,7 +36,8 @@ PG_FUNCTION_INFO_V1(cqrs_revert);
 
 static void revise(FunctionCallInfo fcinfo, int tables_arg, int keep_arg);
 static void open_draft(const CqrsProjection *projection, bool has_tables, Datum tables);
-static void change_draft(const CqrsProjection *projection, bool has_tables, Datum tables);
+static void change_draft(const CqrsProjection *projection, int32 draft, bool has_tables,
+						 Datum tables);
 static CqrsBuildRow *find_build(const char *projection, bool (*wanted) (const CqrsBuildRow *));
 static bool is_on_its_way(const CqrsBuildRow *row);
 static bool is_previous(const CqrsBuildRow *row);
@@ -61,7 +63,7 @@ cqrs_rebuild(PG_FUNCTION_ARGS)
 	char	   *name = cqrs_arg_string(fcinfo, 0, "projection");
 	CqrsProjection *projection = cqrs_projection_get_own(name);
 
-	if (projection->draft != 0 && projection->live_build != 0)
+	if (projection->live_build != 0 && cqrs_build_draft(name) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("projection \"%s\" has a draft", name),
@@ -137,6 +139,7 @@ revise(FunctionCallInfo fcinfo, int tables_arg, int keep_arg)
 		cqrs_projection_lock_own(cqrs_arg_string(fcinfo, 0, "projection"));
 	bool		has_tables = tables_arg >= 0 && !PG_ARGISNULL(tables_arg);
 	Datum		tables = has_tables ? PG_GETARG_DATUM(tables_arg) : (Datum) 0;
+	int32		draft = cqrs_build_draft(projection->name);
 
 	if (!PG_ARGISNULL(keep_arg))
 	{
@@ -145,8 +148,8 @@ revise(FunctionCallInfo fcinfo, int tables_arg, int keep_arg)
 		cqrs_projection_write(projection);
 	}
 	cqrs_projection_require_no_rebuild(projection);
-	if (projection->draft != 0)
-		change_draft(projection, has_tables, tables);
+	if (draft != 0)
+		change_draft(projection, draft, has_tables, tables);
 	else
 		open_draft(projection, has_tables, tables);
 }
@@ -173,10 +176,10 @@ open_draft(const CqrsProjection *projection, bool has_tables, Datum tables)
  * In a draft that is open, only the tables can be meant.
  */
 static void
-change_draft(const CqrsProjection *projection, bool has_tables, Datum tables)
+change_draft(const CqrsProjection *projection, int32 draft, bool has_tables, Datum tables)
 {
 	Datum		values[3] = {CStringGetTextDatum(projection->name),
-	Int32GetDatum(projection->draft), tables};
+	Int32GetDatum(draft), tables};
 
 	if (!has_tables)
 		ereport(ERROR,

@@ -33,9 +33,9 @@
 
 PG_FUNCTION_INFO_V1(cqrs_start);
 
-static void require_draft(const CqrsProjection *projection);
-static void start_first(CqrsProjection *projection);
-static void start_next(CqrsProjection *projection);
+static int32 require_draft(const CqrsProjection *projection);
+static void start_first(CqrsProjection *projection, int32 draft);
+static void start_next(CqrsProjection *projection, int32 draft);
 static void require_place_for_views(const CqrsProjection *projection, Oid role);
 
 /*
@@ -56,16 +56,17 @@ void
 cqrs_start_draft(const char *name)
 {
 	CqrsProjection *projection = cqrs_projection_get_own(name);
+	int32		draft;
 
 	require_draft(projection);
 	if (projection->is_inline && projection->live_build == 0)
 		cqrs_inline_lock();
 	projection = cqrs_projection_lock_own(name);
-	require_draft(projection);
+	draft = require_draft(projection);
 	if (projection->live_build == 0)
-		start_first(projection);
+		start_first(projection, draft);
 	else
-		start_next(projection);
+		start_next(projection, draft);
 }
 
 /*
@@ -103,11 +104,16 @@ cqrs_restart_build(const CqrsProjection *projection, CqrsBuildRow *row)
 	cqrs_build_row_write(row);
 }
 
-static void
+/*
+ * Gives the number of the build.
+ */
+static int32
 require_draft(const CqrsProjection *projection)
 {
-	if (projection->draft != 0)
-		return;
+	int32		draft = cqrs_build_draft(projection->name);
+
+	if (draft != 0)
+		return draft;
 	cqrs_projection_require_no_rebuild(projection);
 	ereport(ERROR,
 			(errcode(ERRCODE_CQRS_PROJECTION_NOT_DRAFT),
@@ -117,12 +123,13 @@ require_draft(const CqrsProjection *projection)
 			 projection->state == CQRS_PROJECTION_RUNNING ?
 			 errhint("Use cqrs_revise(%s) to open a draft of it.", quote_literal_cstr(projection->name)) :
 			 errhint("Use cqrs_resume(%s) to let it go on.", quote_literal_cstr(projection->name))));
+	return 0;					/* keep compiler quiet */
 }
 
 static void
-start_first(CqrsProjection *projection)
+start_first(CqrsProjection *projection, int32 draft)
 {
-	CqrsBuildRow *row = cqrs_build_row(projection->name, projection->draft);
+	CqrsBuildRow *row = cqrs_build_row(projection->name, draft);
 	CqrsBuild  *build = cqrs_start_build(projection, row->number);
 
 	row->state = CQRS_BUILD_LIVE;
@@ -141,9 +148,9 @@ start_first(CqrsProjection *projection)
  * be lost.
  */
 static void
-start_next(CqrsProjection *projection)
+start_next(CqrsProjection *projection, int32 draft)
 {
-	CqrsBuildRow *row = cqrs_build_row(projection->name, projection->draft);
+	CqrsBuildRow *row = cqrs_build_row(projection->name, draft);
 	CqrsBuild  *build = cqrs_start_build(projection, row->number);
 
 	require_place_for_views(projection, build->role);

@@ -90,7 +90,7 @@ cqrs_projection_upkeep(const char *name, int64 max_events, bool with_own)
 
 	cqrs_build_require_idle(name);
 	projection = cqrs_projection_find(name);
-	if (projection && projection->has_others && projection->state != CQRS_PROJECTION_PAUSED)
+	if (projection && projection->state != CQRS_PROJECTION_PAUSED)
 		foreach(lc, cqrs_build_rows(name))
 		{
 			Step		step = {.projection = projection, .row = lfirst(lc),

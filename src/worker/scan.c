@@ -38,6 +38,7 @@
 #include "base/plans.h"
 #include "base/stop_point.h"
 #include "event/incarnation.h"
+#include "projection/build_row.h"
 #include "projection/lifecycle.h"
 #include "projection/registry.h"
 #include "worker/process.h"
@@ -51,7 +52,8 @@ extern PGDLLEXPORT void cqrs_scanner_main(Datum main_arg);
 static void scan_database(CqrsBoardDatabase *database, List **orphans);
 static void look_at_prepared(CqrsBoardDatabase *database);
 static void begin_listing(void);
-static bool list_projection(const CqrsProjection *projection, Oid role);
+static bool is_among(const char *name, const List *names);
+static bool list_projection(const CqrsProjection *projection, Oid role, bool has_others);
 static List *note_orphan(List *orphans, const CqrsProjection *projection);
 static void stop_orphans(List *orphans);
 static bool list_task(int pool, const char *name, bool others, bool running);
@@ -118,9 +120,11 @@ scan_database(CqrsBoardDatabase *database, List **orphans)
 	bool		no_room = false;
 	ListCell   *lc;
 	List	   *projections;
+	List	   *with_others;
 
 	look_at_prepared(database);
 	projections = cqrs_projection_list();
+	with_others = cqrs_build_with_others();
 	begin_listing();
 	foreach(lc, projections)
 	{
@@ -128,7 +132,8 @@ scan_database(CqrsBoardDatabase *database, List **orphans)
 		Oid			role = get_role_oid(projection->owner, true);
 
 		if (OidIsValid(role))
-			no_room |= !list_projection(projection, role);
+			no_room |= !list_projection(projection, role,
+										is_among(projection->name, with_others));
 		else
 			*orphans = note_orphan(*orphans, projection);
 	}
@@ -140,6 +145,17 @@ scan_database(CqrsBoardDatabase *database, List **orphans)
 						get_database_name(MyDatabaseId)),
 				 errdetail("At most %d projections of %d owners are served.",
 						   CQRS_MAX_TASKS, CQRS_MAX_POOLS)));
+}
+
+static bool
+is_among(const char *name, const List *names)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+		if (strcmp(lfirst(lc), name) == 0)
+			return true;
+	return false;
 }
 
 /*
@@ -179,10 +195,10 @@ begin_listing(void)
  * False when there is no room.
  */
 static bool
-list_projection(const CqrsProjection *projection, Oid role)
+list_projection(const CqrsProjection *projection, Oid role, bool has_others)
 {
 	bool		running = (projection->state == CQRS_PROJECTION_RUNNING && !projection->is_inline);
-	bool		others = (projection->state != CQRS_PROJECTION_PAUSED && projection->has_others);
+	bool		others = (projection->state != CQRS_PROJECTION_PAUSED && has_others);
 	bool		served = may_be_served(role);
 	CqrsBoard  *board;
 	int			pool;
