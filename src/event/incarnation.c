@@ -63,6 +63,10 @@ static Oid	settled_event_table = InvalidOid;
 /* the event table of which we know that its last events are of this server */
 static Oid	known_event_table = InvalidOid;
 
+/* the incarnation that is this database, when readers have seen its committed row */
+static Oid	home_event_table = InvalidOid;
+static CqrsIncarnation home;
+
 /* our incarnation, as the last append of this session saw it */
 static int32 current_id = 0;
 static int64 current_after_position = PG_INT64_MAX;
@@ -83,19 +87,34 @@ static bool writes_to(Relation rel, VirtualTransactionId vxid, const LockData *l
 static int32 add_incarnation(int64 last_event, int32 last_id);
 static void add_row(int32 id, uint64 system_identifier, Oid database, int64 after_position);
 static bool names_this_database(TupleTableSlot *slot);
+static bool is_own(TupleTableSlot *slot);
 static int64 get_int64(TupleTableSlot *slot, int column);
 
 /*
  * Reads an incarnation as of a snapshot.  False when there is no such row.
+ *
+ * That of this database stays the last one for as long as the database is here: of
+ * that one, a session reads the row once.
  */
 bool
 cqrs_incarnation_read(int32 id, Snapshot snapshot, CqrsIncarnation *result)
 {
-	Relation	rel = cqrs_table_open("incarnation", AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
+	Oid			event_oid = cqrs_table_oid("event");
+	Relation	rel;
+	TupleTableSlot *slot;
+	TableScanDesc scan;
 	bool		found = false;
+	bool		own = false;
 
+	if (home_event_table == event_oid && home.id == id)
+	{
+		*result = home;
+		return true;
+	}
+
+	rel = cqrs_table_open("incarnation", AccessShareLock);
+	slot = table_slot_create(rel, NULL);
+	scan = table_beginscan(rel, snapshot, 0, NULL);
 	result->id = id;
 	result->last_position = PG_INT64_MAX;
 
@@ -108,6 +127,7 @@ cqrs_incarnation_read(int32 id, Snapshot snapshot, CqrsIncarnation *result)
 			found = true;
 			result->after_position = get_int64(slot, COL_AFTER_POSITION);
 			result->is_here = names_this_database(slot);
+			own = is_own(slot);
 		}
 		else if (row_id == id + 1)
 			result->last_position = get_int64(slot, COL_AFTER_POSITION);
@@ -121,6 +141,11 @@ cqrs_incarnation_read(int32 id, Snapshot snapshot, CqrsIncarnation *result)
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, AccessShareLock);
+	if (found && result->is_here && !own)
+	{
+		home = *result;
+		home_event_table = event_oid;
+	}
 	return found;
 }
 
@@ -245,9 +270,6 @@ read_last(Relation rel, Snapshot snapshot)
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		int32		id = (int32) get_int64(slot, COL_ID);
-		bool		isnull;
-		TransactionId inserter =
-			DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull));
 
 		if (id < last.id)
 			continue;
@@ -256,7 +278,7 @@ read_last(Relation rel, Snapshot snapshot)
 		last.id = id;
 		last.after_position = get_int64(slot, COL_AFTER_POSITION);
 		last.is_here = names_this_database(slot);
-		if (!TransactionIdIsCurrentTransactionId(inserter))
+		if (!is_own(slot))
 			last.is_committed = true;
 	}
 	table_endscan(scan);
@@ -382,6 +404,18 @@ names_this_database(TupleTableSlot *slot)
 
 	return get_int64(slot, COL_SYSTEM_IDENTIFIER) == (int64) GetSystemIdentifier() &&
 		DatumGetObjectId(slot_getattr(slot, COL_DATABASE, &isnull)) == MyDatabaseId;
+}
+
+/*
+ * Has this transaction added the row?
+ */
+static bool
+is_own(TupleTableSlot *slot)
+{
+	bool		isnull;
+	Datum		inserter = slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull);
+
+	return TransactionIdIsCurrentTransactionId(DatumGetTransactionId(inserter));
 }
 
 static int64

@@ -26,6 +26,7 @@
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
 #include "mb/pg_wchar.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -92,6 +93,7 @@ struct CqrsParkedStreams
 };
 
 static bool any_parked(CqrsBuild *build, text *stream);
+static bool is_empty(void);
 static bool find_parked(CqrsBuild *build, TupleTableSlot *event, TupleTableSlot *slot);
 static void begin_scan(ParkedScan *scan, CqrsBuild *build, text *stream,
 					   StrategyNumber strategy, int64 position);
@@ -253,6 +255,8 @@ cqrs_parked_list(CqrsBuild *build, text *stream, int64 after, int64 count, List 
 	ParkedScan	scan;
 
 	*positions = NIL;
+	if (is_empty())
+		return false;
 	begin_scan(&scan, build, stream,
 			   BTGreaterStrategyNumber, after);
 	while (list_length(*positions) < count && next_in_scan(&scan))
@@ -290,6 +294,19 @@ any_parked(CqrsBuild *build, text *stream)
 	List	   *positions;
 
 	return cqrs_parked_list(build, stream, 0, 1, &positions);
+}
+
+/*
+ * Mostly nothing has been parked ever, and this is asked for each batch.
+ */
+static bool
+is_empty(void)
+{
+	Relation	rel = cqrs_table_open("parked_event", AccessShareLock);
+	bool		result = (RelationGetNumberOfBlocks(rel) == 0);
+
+	table_close(rel, NoLock);
+	return result;
 }
 
 /*
