@@ -358,12 +358,6 @@ const CqrsPlanText cqrs_plan_texts[CQRS_PLAN_COUNT] = {
 		"ORDER BY r.number",
 		SPI_OK_SELECT, 2, {TEXTOID, INT4OID}
 	},
-	[CQRS_PLAN_LIST_RUNNING] = {
-		"SELECT p.name FROM cqrs.projection p WHERE p.state OPERATOR(pg_catalog.=) 'running' "
-		"AND p.mode OPERATOR(pg_catalog.=) 'async' "
-		"ORDER BY p.name",
-		SPI_OK_SELECT, 0, {0}
-	},
 	[CQRS_PLAN_LIST_STARTED] = {
 		"SELECT p.name FROM cqrs.projection p WHERE p.live_build IS NOT NULL "
 		"ORDER BY p.name",

@@ -61,6 +61,8 @@ static const char *const on_error_names[] = {
 };
 
 static CqrsProjection *row_to_projection(TupleTableSlot *slot);
+static int	compare_names(const ListCell *a, const ListCell *b);
+static bool is_string(TupleTableSlot *slot, int column, const char *value);
 static char *get_string(TupleTableSlot *slot, int column);
 static int32 get_number(TupleTableSlot *slot, int column);
 static void require_existence(const CqrsProjection *projection, const char *name);
@@ -209,12 +211,26 @@ cqrs_projection_list(void)
 
 /*
  * Names of all projections that run, not inline, in order: who locks several does
- * so in this order.
+ * so in this order.  Each wait for all that run asks for them.
  */
 List *
 cqrs_projection_running_async(void)
 {
-	return cqrs_plan_strings(CQRS_PLAN_LIST_RUNNING, NULL);
+	Relation	rel = cqrs_table_open("projection", AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
+	List	   *result = NIL;
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+		if (is_string(slot, COL_STATE, "running") && is_string(slot, COL_MODE, "async"))
+			result = lappend(result, get_string(slot, COL_NAME));
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, NoLock);
+	list_sort(result, compare_names);
+	return result;
 }
 
 /*
@@ -347,6 +363,22 @@ row_to_projection(TupleTableSlot *slot)
 								  false, sizeof(Interval)));
 	result->last_error = get_string(slot, COL_LAST_ERROR);
 	return result;
+}
+
+static int
+compare_names(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+static bool
+is_string(TupleTableSlot *slot, int column, const char *value)
+{
+	bool		isnull;
+	text	   *now = DatumGetTextPP(slot_getattr(slot, column, &isnull));
+
+	return VARSIZE_ANY_EXHDR(now) == strlen(value) &&
+		memcmp(VARDATA_ANY(now), value, strlen(value)) == 0;
 }
 
 /*

@@ -49,6 +49,7 @@ typedef struct Notes
 	bool		defined;
 	uint32		list_databases; /* CQRS_LIST_... */
 	bool		blocked;
+	bool		progressed;
 } Notes;
 
 static Notes notes;
@@ -112,6 +113,17 @@ void
 cqrs_wakeup_unblock(void)
 {
 	notes.blocked = true;
+}
+
+/*
+ * When the transaction commits, whoever waits for a projection is to look: at once,
+ * and not only when all that a commit has to tidy up is done.
+ */
+void
+cqrs_wakeup_progress(CqrsBoardDatabase *database)
+{
+	notes.database = database;
+	notes.progressed = true;
 }
 
 /*
@@ -224,6 +236,8 @@ tell(bool prepared)
 		scan(database);
 	if (notes.appended)
 		cqrs_board_announce(database);
+	if (notes.progressed)
+		ConditionVariableBroadcast(&database->progress);
 }
 
 /*

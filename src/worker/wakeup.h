@@ -13,11 +13,14 @@
 #ifndef CQRS_WAKEUP_H
 #define CQRS_WAKEUP_H
 
+#include "worker/board.h"
+
 extern void cqrs_wakeup_init(void);
 extern void cqrs_wakeup_in_worker(void);
 extern void cqrs_wakeup_list_databases(uint32 which);
 extern void cqrs_wakeup_scan(void);
 extern void cqrs_wakeup_unblock(void);
+extern void cqrs_wakeup_progress(CqrsBoardDatabase *database);
 extern void cqrs_wakeup_prepared(void);
 
 #endif							/* CQRS_WAKEUP_H */

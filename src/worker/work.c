@@ -266,6 +266,8 @@ apply_in_transaction(const CqrsBoardTask *entry, uint32 definition)
 	/* a projection that had stopped runs again, and its own task is to be found */
 	if (result.swapped)
 		cqrs_wakeup_scan();
+	if (result.result.status != CQRS_APPLY_NOT_RUNNING)
+		cqrs_wakeup_progress(worker.database);
 	if (result.result.applied > 0)
 		CQRS_STOP_POINT("worker-commits");
 	CommitTransactionCommand();
