@@ -19,7 +19,6 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/fmgrprotos.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -27,7 +26,6 @@
 #include "base/compat.h"
 #include "base/plans.h"
 #include "base/table.h"
-#include "projection/engine.h"
 #include "projection/registry.h"
 
 /* columns of cqrs.projection */
@@ -105,10 +103,14 @@ CqrsProjection *
 cqrs_projection_lock(const char *name)
 {
 	Datum		value = CStringGetTextDatum(name);
+	bool		locked;
 
 	SPI_connect();
-	cqrs_plan_execute(CQRS_PLAN_LOCK_PROJECTION, &value, NULL);
+	locked = (cqrs_plan_execute(CQRS_PLAN_LOCK_PROJECTION, &value, NULL) > 0);
 	SPI_finish();
+	/* when it has been dropped while we waited, one that has its name is another one */
+	if (!locked)
+		require_existence(NULL, name);
 
 	/* the statement that waited for the lock has not seen what we waited for */
 	return cqrs_projection_get(name);
