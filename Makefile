@@ -121,6 +121,7 @@ OBJS = \
 	src/query/run.o \
 	src/worker/assign.o \
 	src/worker/board.o \
+	src/worker/busy_time.o \
 	src/worker/failed.o \
 	src/worker/launcher.o \
 	src/worker/pool.o \

@@ -231,7 +231,8 @@ tell(bool prepared)
 			database->needs_scan_when_prepared = true;
 		return;
 	}
-	CQRS_STOP_POINT("session-committed");
+	if (!in_worker)
+		CQRS_STOP_POINT("session-committed");
 	if (notes.defined)
 		scan(database);
 	if (notes.appended)

@@ -48,6 +48,7 @@
 #include "projection/run_as.h"
 #include "projection/upkeep.h"
 #include "worker/backoff.h"
+#include "worker/busy_time.h"
 #include "worker/process.h"
 #include "worker/settled.h"
 #include "worker/wakeup.h"
@@ -65,6 +66,9 @@ extern PGDLLEXPORT void cqrs_worker_main(Datum main_arg);
 
 /* a worker without work goes after so long */
 #define IDLE_MS (10 * 1000)
+
+/* for so long nobody is asked to wake us, when many would be */
+#define PAUSE_MS 1
 
 /*
  * This worker.
@@ -92,6 +96,7 @@ static bool comes_before(const CqrsBoardTask *a, const CqrsBoardTask *b, Timesta
 static void list_tasks(const CqrsBoard *board);
 static void put_back(int task);
 static void rest(TimestampTz next_retry);
+static void sleep_for(TimestampTz now, TimestampTz until);
 static bool try_to_leave(void);
 
 /*
@@ -225,7 +230,9 @@ apply_one_batch(int task)
 				(definition != pg_atomic_read_u32(&worker.database->definition));
 	}
 	cqrs_board_unlock();
-	ConditionVariableBroadcast(&worker.database->progress);
+	/* of a batch, the commit has told; that there will be none, nobody has yet */
+	if (failed || result.result.status == CQRS_APPLY_NOT_RUNNING)
+		ConditionVariableBroadcast(&worker.database->progress);
 
 	/* whoever waits is on the way: what is left to do takes none of his time */
 	if (!failed)
@@ -407,7 +414,6 @@ put_back(int task)
 static void
 rest(TimestampTz next_retry)
 {
-	static uint32 wait_event = 0;
 	TimestampTz now = cqrs_clock();
 	TimestampTz until;
 	TimestampTz ignored;
@@ -425,14 +431,17 @@ rest(TimestampTz next_retry)
 
 	/* the order matters: see board.c */
 	ResetLatch(MyLatch);
+	if (cqrs_is_busy_time(worker.database, now))
+	{
+		if (!worker.slot->leave)
+			sleep_for(now, TimestampTzPlusMilliseconds(now, PAUSE_MS));
+		return;
+	}
 	if (pg_atomic_exchange_u32(&worker.slot->sleeping, 1) == 0)
 		pg_atomic_fetch_add_u32(&worker.database->sleepers, 1);
 	if (!worker.slot->leave && !choose(&task, &ignored))
 	{
-		if (wait_event == 0)
-			wait_event = cqrs_wait_event("CqrsWorkerMain");
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 Max(TimestampDifferenceMilliseconds(now, until), 1), wait_event);
+		sleep_for(now, until);
 		task = -1;
 	}
 	else if (worker.slot->leave)
@@ -441,6 +450,17 @@ rest(TimestampTz next_retry)
 		pg_atomic_fetch_sub_u32(&worker.database->sleepers, 1);
 	if (task >= 0)
 		serve(task);
+}
+
+static void
+sleep_for(TimestampTz now, TimestampTz until)
+{
+	static uint32 wait_event = 0;
+
+	if (wait_event == 0)
+		wait_event = cqrs_wait_event("CqrsWorkerMain");
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 Max(TimestampDifferenceMilliseconds(now, until), 1), wait_event);
 }
 
 /*
