@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * row.c
- *		Rows of our tables, reached from C: find, lock, update.
+ *		Rows of our tables, reached from C: find, read, lock, update.
  *
  * NOTES
- *		A row is found by a dirty index scan, so that one sees what others have
+ *		A row that is to be changed is found by a dirty index scan, so that one sees what others have
  *		inserted and not yet committed and can wait for them, as the executor
  *		does for ON CONFLICT.  A caller that updates one row again and again
  *		passes the row's last place as a hint: an index scan would have to walk

@@ -18,8 +18,6 @@
 #include "postgres.h"
 
 #include "utils/builtins.h"
-#include "utils/guc.h"
-#include "utils/guc_tables.h"
 
 #include "base/compat.h"
 #include "base/settings.h"
@@ -61,38 +59,40 @@ set_all(CqrsSetting *settings, int count, GucAction action)
 	}
 }
 
-/*
- * A minor release that does not have the setting leaves "option" NULL.
- */
 static void
 look_up(CqrsSetting *setting)
 {
 	bool		flag = false;
+	bool		valid = true;
 
 	setting->option = cqrs_find_option(setting->name);
+	if (setting->option == NULL && !setting->is_recent)
+		elog(ERROR, "unrecognized configuration parameter \"%s\"", setting->name);
 	setting->looked_up = true;
 	if (setting->option == NULL)
 		return;
 	switch (setting->option->vartype)
 	{
 		case PGC_BOOL:
-			(void) parse_bool(setting->value, &flag);
+			valid = parse_bool(setting->value, &flag);
 			setting->number = flag;
 			break;
 
 		case PGC_INT:
-			(void) parse_int(setting->value, &setting->number, setting->option->flags, NULL);
+			valid = parse_int(setting->value, &setting->number, setting->option->flags, NULL);
 			break;
 
 		case PGC_ENUM:
-			(void) config_enum_lookup_by_name((struct config_enum *) setting->option,
-											  setting->value, &setting->number);
+			valid = config_enum_lookup_by_name((struct config_enum *) setting->option,
+											   setting->value, &setting->number);
 			break;
 
 		case PGC_REAL:
 		case PGC_STRING:
 			break;
 	}
+	Assert(valid);
+	(void) valid;
 }
 
 static bool

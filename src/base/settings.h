@@ -16,14 +16,16 @@
 struct config_generic;
 
 /*
- * The caller says the first two.
+ * One that the server itself defines; those of extensions can change their place.
+ * The caller says the first three.
  */
 typedef struct CqrsSetting
 {
 	const char *name;
 	const char *value;
+	bool		is_recent;		/* older minor releases do not have it */
 	bool		looked_up;
-	struct config_generic *option;	/* NULL: this server does not have it */
+	struct config_generic *option;	/* NULL: the server does not have it */
 	int			number;			/* what the value means, if not a string */
 } CqrsSetting;
 

@@ -4,7 +4,7 @@
  *		Tables of the extension, reached from C: open by name, insert.
  *
  * NOTES
- *		The hot tables (event, ledger, cursor) are read and written here
+ *		The hot tables (event, ledger, cursor, projection) are read or written here
  *		without the executor: that is what an append costs.  They are heaps: the
  *		install script says so.
  *

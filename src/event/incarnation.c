@@ -63,7 +63,7 @@ static Oid	settled_event_table = InvalidOid;
 /* the event table of which we know that its last events are of this server */
 static Oid	known_event_table = InvalidOid;
 
-/* the incarnation that is this database, when readers have seen its committed row */
+/* the incarnation that is this database, when readers have seen its row and events */
 static Oid	home_event_table = InvalidOid;
 static CqrsIncarnation home;
 
@@ -93,8 +93,9 @@ static int64 get_int64(TupleTableSlot *slot, int column);
 /*
  * Reads an incarnation as of a snapshot.  False when there is no such row.
  *
- * That of this database stays the last one for as long as the database is here: of
- * that one, a session reads the row once.
+ * That of this database stays the last one for as long as the database is here. Once
+ * the log has events of it, which only this server can have written, a session does not
+ * read its row again.
  */
 bool
 cqrs_incarnation_read(int32 id, Snapshot snapshot, CqrsIncarnation *result)
@@ -141,7 +142,7 @@ cqrs_incarnation_read(int32 id, Snapshot snapshot, CqrsIncarnation *result)
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, AccessShareLock);
-	if (found && result->is_here && !own)
+	if (found && result->is_here && !own && known_event_table == event_oid)
 	{
 		home = *result;
 		home_event_table = event_oid;

@@ -196,6 +196,7 @@ cqrs_reader_rewind(CqrsReader *reader, const CqrsCursor *mark)
 	reader->cursor = *mark;
 	reader->phase = READER_IDLE;
 	reader->fruitless = false;
+	reader->has_looked = false;
 	if (!cqrs_incarnation_read(mark->incarnation, reader->snapshot, &reader->incarnation))
 		reader->phase = READER_END;
 }

@@ -47,8 +47,8 @@ static void put_row(ReturnSetInfo *rsinfo, const CqrsExplainRow *row);
 Datum
 cqrs_explain(PG_FUNCTION_ARGS)
 {
-	CqrsProjection *projection =
-		cqrs_projection_get_own(cqrs_arg_string(fcinfo, 0, "projection"));
+	char	   *name = cqrs_arg_string(fcinfo, 0, "projection");
+	CqrsProjection *projection = cqrs_projection_get_own(name);
 	Draft		draft = {projection, cqrs_build_draft(projection->name), NIL};
 	ListCell   *lc;
 
@@ -56,7 +56,12 @@ cqrs_explain(PG_FUNCTION_ARGS)
 	if (draft.number != 0)
 		cqrs_try_and_undo(explain_draft, &draft);
 	else
+	{
+		/* it may have been started since we have read it */
+		if (projection->live_build == 0)
+			projection = cqrs_projection_get_own(name);
 		draft.rows = cqrs_engine_explain(cqrs_build_get(projection, projection->live_build)->engine);
+	}
 	foreach(lc, draft.rows)
 		put_row((ReturnSetInfo *) fcinfo->resultinfo, lfirst(lc));
 	return (Datum) 0;

@@ -20,11 +20,11 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/regproc.h"
 #include "utils/syscache.h"
 
 #include "base/compat.h"
 #include "base/plans.h"
+#include "projection/engine.h"
 #include "projection/rule_row.h"
 
 /* columns of a rule, in the order of CQRS_PLAN_LIST_RULES */

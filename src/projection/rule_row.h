@@ -15,8 +15,6 @@
 
 #include "nodes/pg_list.h"
 
-#include "projection/engine.h"
-
 extern List *cqrs_projection_rules(const char *name, int32 build);
 extern Oid	cqrs_function_owner(Oid function);
 

@@ -53,7 +53,7 @@ static CqrsSetting settings[] = {
 	{"lc_numeric", "C"},
 	{"lc_time", "C"},
 	{"quote_all_identifiers", "off"},
-	{"restrict_nonsystem_relation_kind", ""},
+	{"restrict_nonsystem_relation_kind", "", true},
 	{"row_security", "on"},
 	{"standard_conforming_strings", "on"},
 	{"timezone_abbreviations", CQRS_TIME_ZONE_ABBREVIATIONS},
