@@ -62,23 +62,23 @@ my $load = IPC::Run::start([ 'pgbench', '-n', '-f', "$dir/emit.sql", '-R', 50, '
 eventually($node, 'd', q{SELECT count(*) > 0 FROM shop.last WHERE stream = 'load'}, 't', 'a projection is busy');
 $node->safe_psql('d', q{SELECT cqrs_rebuild('p')});
 eventually($node, 'd', q{SELECT live_build FROM cqrs.projection_status WHERE projection = 'p'}, '2', 'another one is rebuilt beside it');
-$load->signal('INT');
+$load->signal('TERM');
 $load->finish;
 caught_up_ok($node, 'd', 'p', '... and holds what it has to');
 
 # Databases that cannot be looked into
 my $offset = -s $node->logfile;
 $node->append_conf('postgresql.conf', "cqrs.retry_min = 1h\ncqrs.retry_max = 1h");
-$node->safe_psql($_, 'ALTER TABLE cqrs.projection RENAME COLUMN read_schema TO away') for qw(e f);
+$node->safe_psql($_, 'ALTER TABLE cqrs.projection RENAME COLUMN live_build TO away') for qw(e f);
 $node->reload;
 create_database($node, 'new');
 define_projection($node, 'new', 'p');
 emit($node, 'new', 'first');
 caught_up_ok($node, 'new', 'p', 'two databases that cannot be looked into do not hold up a third one');
-my @errors = slurp_file($node->logfile, $offset) =~ /ERROR:  column p.read_schema does not exist/g;
+my @errors = slurp_file($node->logfile, $offset) =~ /ERROR:  column p.live_build does not exist/g;
 cmp_ok(scalar @errors, '>=', 2, '... though both were tried');
 cmp_ok(scalar @errors, '<=', 4, '... and are left alone for a while');
-$node->safe_psql($_, 'ALTER TABLE cqrs.projection RENAME COLUMN away TO read_schema') for qw(e f);
+$node->safe_psql($_, 'ALTER TABLE cqrs.projection RENAME COLUMN away TO live_build') for qw(e f);
 $node->append_conf('postgresql.conf', "cqrs.retry_min = 100ms\ncqrs.retry_max = 1s");
 $node->restart;
 
@@ -130,7 +130,7 @@ emit($node, 'g', 'fourth');
 eventually($node, 'g', "$workers usename = 'bob' AND wait_event_type = 'Lock'", '1', 'a worker is stuck');
 emit($node, 'g', 'fifth');
 caught_up_ok($node, 'g', 'b2', '... and another one gets the place of one that is idle');
-$load->signal('INT');
+$load->signal('TERM');
 $load->finish;
 caught_up_ok($node, 'f', 'p', '... to which it comes back');
 $lock->query_safe('COMMIT');
