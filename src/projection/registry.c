@@ -124,8 +124,13 @@ cqrs_projection_lock(const char *name)
 CqrsProjection *
 cqrs_projection_lock_own(const char *name)
 {
-	require_membership(cqrs_projection_get(name));
-	return cqrs_projection_lock(name);
+	CqrsProjection *projection = cqrs_projection_get(name);
+
+	require_membership(projection);
+	projection = cqrs_projection_lock(name);
+	/* it may be another one of that name by now */
+	require_membership(projection);
+	return projection;
 }
 
 CqrsProjection *
