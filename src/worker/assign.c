@@ -65,6 +65,7 @@ static void add_demand(CqrsBoard *board, int number, TimestampTz now);
 static int	neediest_pool(CqrsBoard *board, TimestampTz now);
 static int	count_workers(CqrsBoard *board);
 static void make_room(CqrsBoard *board, TimestampTz now, bool even_busy);
+static bool is_idle(const CqrsBoardSlot *slot);
 static bool all_wait_for_locks(const CqrsBoard *board, int pool);
 static bool waits_for_lock(const CqrsBoardSlot *slot);
 static void dismiss_surplus(CqrsBoard *board);
@@ -293,17 +294,26 @@ make_room(CqrsBoard *board, TimestampTz now, bool even_busy)
 			kill(slot->pid, SIGTERM);
 			return;
 		}
-		if (slot->state != CQRS_SLOT_IDLE &&
+		if (!is_idle(slot) &&
 			(!even_busy || !TimestampDifferenceExceeds(slot->started_at, now, SHARE_MS)))
 			continue;
 		if (best == NULL ||
-			(slot->state == CQRS_SLOT_IDLE && best->state != CQRS_SLOT_IDLE) ||
-			((slot->state == CQRS_SLOT_IDLE) == (best->state == CQRS_SLOT_IDLE) &&
+			(is_idle(slot) && !is_idle(best)) ||
+			(is_idle(slot) == is_idle(best) &&
 			 slot->started_at < best->started_at))
 			best = slot;
 	}
 	if (best)
 		cqrs_board_ask_to_leave(best);
+}
+
+/*
+ * One that pauses is not: it will have something to do in a millisecond.
+ */
+static bool
+is_idle(const CqrsBoardSlot *slot)
+{
+	return slot->state == CQRS_SLOT_IDLE && !slot->pausing;
 }
 
 static bool

@@ -416,6 +416,7 @@ init_board(void *address)
 
 		/* counters begin at 1, so that 0 is behind; they are never set back */
 		pg_atomic_init_u64(&database->appended, 1);
+		pg_atomic_init_u64(&database->waits, 1);
 		pg_atomic_init_u32(&database->definition, 1);
 		pg_atomic_init_u32(&database->scans, 1);
 		pg_atomic_init_u32(&database->sleepers, 0);

@@ -49,6 +49,7 @@ typedef struct CqrsBoardDatabase
 	BlockNumber prune_block;	/* the scanner's: where this round goes on */
 	TimestampTz other_version;	/* since when it is not served, as library and extension differ; 0: they agree */
 	pg_atomic_uint64 appended;	/* counts reasons to look for new events */
+	pg_atomic_uint64 waits;		/* counts sessions that began to wait for projections */
 	pg_atomic_uint32 definition;	/* counts changes of projections */
 	pg_atomic_uint32 scans;		/* counts scans that have ended */
 	pg_atomic_uint32 sleepers;	/* how many slots of this database sleep */
@@ -135,6 +136,7 @@ typedef struct CqrsBoardSlot
 	pid_t		pid;			/* 0: has not come up yet */
 	PGPROC	   *proc;			/* may be read without lock */
 	pg_atomic_uint32 sleeping;	/* who sets it to 0 decrements "sleepers" */
+	bool		pausing;		/* has nothing to do, but looks again in a moment; may be read without lock */
 	TimestampTz started_at;		/* registered; of cqrs_clock() */
 	TimestampTz since;			/* in this state */
 	NameData	projection;

@@ -29,7 +29,8 @@
 
 /*
  * Asked by a worker that has nothing to do.  Who waits for a projection shall not wait
- * longer, so it is no such time while somebody does.
+ * longer, so it is no such time while somebody does, or has done a moment ago: he may
+ * be on the way to do so again.
  */
 bool
 cqrs_is_busy_time(CqrsBoardDatabase *database, TimestampTz now)
@@ -37,14 +38,18 @@ cqrs_is_busy_time(CqrsBoardDatabase *database, TimestampTz now)
 	static bool busy = false;
 	static TimestampTz counted_at = 0;
 	static uint64 counted = 0;
+	static uint64 waits = 0;
 
 	if (now - counted_at >= COUNT_MS * 1000)
 	{
 		uint64		appended = pg_atomic_read_u64(&database->appended);
 
-		busy = (appended - counted) * 1000 >= (uint64) (now - counted_at) * BUSY_COMMITS;
+		busy = (appended - counted) * 1000 >= (uint64) (now - counted_at) * BUSY_COMMITS &&
+			waits == pg_atomic_read_u64(&database->waits);
+		waits = pg_atomic_read_u64(&database->waits);
 		counted_at = now;
 		counted = appended;
 	}
-	return busy && proclist_is_empty(&database->progress.wakeup);
+	return busy && waits == pg_atomic_read_u64(&database->waits) &&
+		proclist_is_empty(&database->progress.wakeup);
 }

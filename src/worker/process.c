@@ -248,6 +248,7 @@ take_slot(Oid database, int pool, uint32 *generation)
 		slot->pid = 0;
 		slot->proc = NULL;
 		pg_atomic_write_u32(&slot->sleeping, 0);
+		slot->pausing = false;
 		NameStr(slot->projection)[0] = '\0';
 		slot->started_at = cqrs_clock();
 		slot->since = GetCurrentTimestamp();

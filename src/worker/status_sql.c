@@ -66,6 +66,7 @@ static const char *const problems[] = {
 
 static int	collect_rows(WorkerRow *rows);
 static void put_row(ReturnSetInfo *rsinfo, const WorkerRow *row);
+static bool somebody_pauses(const CqrsBoard *board, int pool);
 static const char *work_state(const CqrsBoard *board, const CqrsBoardTask *task,
 							  const CqrsBoardDatabase *database);
 
@@ -222,6 +223,20 @@ put_row(ReturnSetInfo *rsinfo, const WorkerRow *row)
 }
 
 /*
+ * A worker that looks for events each millisecond is not one whose turn has to be
+ * waited for.
+ */
+static bool
+somebody_pauses(const CqrsBoard *board, int pool)
+{
+	for (int i = 0; i < CQRS_MAX_SLOTS; i++)
+		if (board->slots[i].state == CQRS_SLOT_IDLE && board->slots[i].pool == pool &&
+			board->slots[i].pausing)
+			return true;
+	return false;
+}
+
+/*
  * NULL when nobody works for it as it does not run.
  */
 static const char *
@@ -237,7 +252,7 @@ work_state(const CqrsBoard *board, const CqrsBoardTask *task, const CqrsBoardDat
 		return problems[pool->problem];
 	if (task->failures > 0)
 		return "waiting to retry";
-	if (cqrs_board_task_ready(task, database, cqrs_clock()))
+	if (cqrs_board_task_ready(task, database, cqrs_clock()) && !somebody_pauses(board, task->pool))
 		return "waiting for its turn";
 	return problems[CQRS_POOL_FINE];
 }

@@ -250,7 +250,10 @@ look_for_workers(Wait *wait)
 		wait->board = cqrs_board_my_database();
 	/* from now on, no broadcast is missed */
 	if (wait->board)
+	{
+		pg_atomic_fetch_add_u64(&wait->board->waits, 1);
 		ConditionVariablePrepareToSleep(&wait->board->progress);
+	}
 }
 
 static Verdict

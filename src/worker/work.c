@@ -408,7 +408,7 @@ put_back(int task)
 }
 
 /*
- * Sleeps until somebody wakes us, or a projection is to be tried again, or
+ * Pauses, or sleeps until somebody wakes us, or a projection is to be tried again, or
  * we have been idle for long enough to go.
  */
 static void
@@ -431,10 +431,14 @@ rest(TimestampTz next_retry)
 
 	/* the order matters: see board.c */
 	ResetLatch(MyLatch);
+	if (InterruptPending || ConfigReloadPending)
+		return;
 	if (cqrs_is_busy_time(worker.database, now))
 	{
+		worker.slot->pausing = true;
 		if (!worker.slot->leave)
 			sleep_for(now, TimestampTzPlusMilliseconds(now, PAUSE_MS));
+		worker.slot->pausing = false;
 		return;
 	}
 	if (pg_atomic_exchange_u32(&worker.slot->sleeping, 1) == 0)

@@ -91,6 +91,22 @@ caught_up_ok($node, 'd', 't', 'events of a prepared transaction');
 is($node->safe_psql('d', q{SELECT cqrs_test.stopped_at('scanner-listed') IS NULL}), 't', '... are no reason to look for projections');
 $node->safe_psql('d', q{SELECT cqrs_test.go_on('scanner-listed')});
 
+# While many commit events, a worker pauses and is not woken.  Whoever waits then is told
+# all the same, and what came last is found.
+my $dir = PostgreSQL::Test::Utils::tempdir();
+append_to_file("$dir/emit.sql", q{SELECT cqrs_emit('busy-' || :client_id, 'T');});
+append_to_file("$dir/wait.sql", q{
+	SELECT cqrs_emit('busy-' || :client_id, 'T');
+	DO $$BEGIN ASSERT cqrs_wait(timeout => '1min'), 'nobody has told'; END$$;});
+foreach my $burst (1 .. 3)
+{
+	command_ok([ 'pgbench', '-n', '-c', 8, '-j', 2, '-t', 1500, '-f', "$dir/emit.sql", $node->connstr('d') ], "$burst: many commit events");
+	caught_up_ok($node, 'd', 't', '... which are all applied');
+}
+command_ok([ 'pgbench', '-n', '-c', 8, '-j', 2, '-t', 500, '-f', "$dir/emit.sql\@9", '-f', "$dir/wait.sql\@1", $node->connstr('d') ],
+	'who waits among them is told');
+caught_up_ok($node, 'd', 't', '... and what comes last is found');
+
 $node->stop;
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|terminated by signal/, 'no crash');
 done_testing();
