@@ -61,11 +61,11 @@ bench_stop() {
 
 # tps SCRIPT CLIENTS: transactions per second.  One client shares a core with its
 # backend, which inherits it from the postmaster: else waking an idle virtual core
-# would be most of what is measured.  BENCH_CORES says which cores others use.
+# would be most of what is measured.
 tps() {
 	local postmaster all
 	postmaster=$(head -n 1 "$BENCH_DIR/data/postmaster.pid")
-	all=${BENCH_CORES:-0-$(($(nproc) - 1))}
+	all=0-$(($(nproc) - 1))
 	(($2 > 1)) || taskset -cp 0 "$postmaster" >/dev/null
 	taskset -c "$( (($2 > 1)) && echo "$all" || echo 0)" \
 		pgbench -n -M prepared -c "$2" -j 2 -T "$BENCH_SECONDS" -f "$1" 2>&1 |
