@@ -124,6 +124,7 @@ OBJS = \
 	src/worker/busy_time.o \
 	src/worker/failed.o \
 	src/worker/launcher.o \
+	src/worker/only_waits.o \
 	src/worker/pool.o \
 	src/worker/process.o \
 	src/worker/processed.o \

@@ -130,7 +130,7 @@ cqrs_execute(PG_FUNCTION_ARGS)
 
 	/* names that are wrong are refused before anything is committed */
 	if (wait && projections)
-		(void) wait(NULL, projections, 0);
+		(void) wait(NULL, projections, 0, NULL);
 
 	/* the answer is kept in the caller's context, which outlives the commit and SPI */
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
@@ -141,7 +141,7 @@ cqrs_execute(PG_FUNCTION_ARGS)
 		outcome.token = MemoryContextStrdup(caller, outcome.token);
 	SPI_commit();
 	if (wait && outcome.token)
-		synced = wait(outcome.token, projections, timeout);
+		synced = wait(outcome.token, projections, timeout, NULL);
 	SPI_finish();
 	return form_execute_result(fcinfo, &outcome, wait || !outcome.token ? &synced : NULL);
 }

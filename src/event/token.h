@@ -28,9 +28,12 @@ typedef struct CqrsToken
 
 /*
  * Waits until the named projections, or all when NULL, have processed what the
- * token names.  False at the timeout, which is in microseconds.
+ * token names.  False at the timeout, which is in microseconds.  "call" is the node of
+ * the plan by which SQL has called a function that needs no snapshot of its caller's
+ * after the wait, or NULL.
  */
-typedef bool (*CqrsWait) (const char *token, ArrayType *projections, int64 timeout);
+typedef bool (*CqrsWait) (const char *token, ArrayType *projections, int64 timeout,
+						  const Node *call);
 
 extern void cqrs_token_note(FullTransactionId xid);
 extern char *cqrs_token_of_transaction(void);

@@ -31,7 +31,7 @@ PG_FUNCTION_INFO_V1(cqrs_query_page);
 #define MAX_PAGE_SIZE 1000
 
 static CqrsQueryRun *open_run(FunctionCallInfo fcinfo);
-static void wait_for(const char *token, int64 timeout);
+static void wait_for(const char *token, int64 timeout, const Node *call);
 static void close_run(Datum arg);
 static int32 get_positive(FunctionCallInfo fcinfo, int arg, const char *name, int32 max);
 
@@ -112,7 +112,7 @@ open_run(FunctionCallInfo fcinfo)
 	cqrs_arg_require(fcinfo, 3, "timeout");
 	timeout = cqrs_arg_timeout(PG_GETARG_INTERVAL_P(3));
 	if (!PG_ARGISNULL(2))
-		wait_for(text_to_cstring(PG_GETARG_TEXT_PP(2)), timeout);
+		wait_for(text_to_cstring(PG_GETARG_TEXT_PP(2)), timeout, fcinfo->flinfo->fn_expr);
 	return cqrs_query_open(PG_GETARG_TEXT_PP(0), PG_GETARG_JSONB_P(1), !PG_ARGISNULL(2));
 }
 
@@ -120,7 +120,7 @@ open_run(FunctionCallInfo fcinfo)
  * Waits until the read side has followed.
  */
 static void
-wait_for(const char *token, int64 timeout)
+wait_for(const char *token, int64 timeout, const Node *call)
 {
 	CqrsWait	wait = cqrs_wait_function();
 	CqrsToken	parsed;
@@ -131,7 +131,7 @@ wait_for(const char *token, int64 timeout)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot wait for projections here"),
 				 errhint("Call cqrs_catch_up() before the query, or do without a token.")));
-	if (!wait(token, NULL, timeout))
+	if (!wait(token, NULL, timeout, call))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("projections have not followed within the timeout"),

@@ -13,7 +13,11 @@
  *		snapshot as old as ours when it stopped, and it waits until that ends, with
  *		or without a snapshot.  So we note the others whose snapshots are older
  *		than ours, and blame ourselves when all of them have ended and replay has had
- *		the time to notice.  When we come later than replay stopped, it may be anybody.
+ *		the time to notice: it looks after a millisecond, then after two, and so on up to
+ *		a second.  When we come later than replay stopped, it may be anybody.
+ *
+ *		That we have no snapshot any more is no use: whom it waits for is decided when it
+ *		stops.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -36,7 +40,10 @@
 #include "worker/replay_stop.h"
 
 /* replay looks at least so often whether those that it waits for are gone */
-#define REPLAY_NAP_MS 1100
+#define REPLAY_NAP_MS 1000
+
+/* it may be late, and so may we */
+#define LATE_MS 50
 
 static bool replay_waits_for_snapshots(void);
 static void note_others(CqrsReplayStop *stop, bool all);
@@ -51,6 +58,8 @@ cqrs_replay_give_way(CqrsReplayStop *stop)
 {
 	XLogRecPtr	place = GetXLogReplayRecPtr(NULL);
 	bool		first = !stop->looked;
+	TimestampTz now;
+	int64		nap;
 
 	stop->looked = true;
 	if (!replay_waits_for_snapshots() || !TransactionIdIsValid(MyProc->xmin))
@@ -58,21 +67,24 @@ cqrs_replay_give_way(CqrsReplayStop *stop)
 		stop->place = InvalidXLogRecPtr;
 		return;
 	}
+	now = cqrs_clock();
 	if (stop->place != place)
 	{
-		stop->place = place;
-		stop->since = cqrs_clock();
 		note_others(stop, first);
+		stop->place = place;
+		stop->stopped_at = first && stop->nothers > 0 ? now - REPLAY_NAP_MS * 1000 : now;
+		stop->alone_since = now;
 	}
 	if (others_go_on(stop))
-		stop->since = cqrs_clock();
-	if (!TimestampDifferenceExceeds(stop->since, cqrs_clock(), REPLAY_NAP_MS))
+		stop->alone_since = now;
+	nap = Min(stop->alone_since - stop->stopped_at, REPLAY_NAP_MS * 1000);
+	if (now - stop->alone_since < nap + LATE_MS * 1000)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 			 errmsg("cannot wait any longer on this standby"),
 			 errdetail("Replay seems to wait for the snapshot of this statement to be gone, before it comes to what is waited for."),
-			 errhint("Try again in a new transaction. It does not happen when \"hot_standby_feedback\" is on.")));
+			 errhint("Try again in a new transaction, by a statement that does nothing but wait. It does not happen when \"hot_standby_feedback\" is on.")));
 }
 
 /*

@@ -26,7 +26,8 @@ typedef struct CqrsReplayStop
 	XLogRecPtr	place;			/* where replay stands for a snapshot; 0: it goes on */
 	VirtualTransactionId *others;	/* that it may wait for */
 	int			nothers;
-	TimestampTz since;			/* they have been gone since then, at the earliest */
+	TimestampTz stopped_at;
+	TimestampTz alone_since;	/* the others were gone then, at the earliest */
 } CqrsReplayStop;
 
 extern void cqrs_replay_give_way(CqrsReplayStop *stop);

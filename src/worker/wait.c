@@ -41,12 +41,14 @@
 #include "base/compat.h"
 #include "base/errcodes.h"
 #include "base/guc.h"
+#include "base/stop_point.h"
 #include "event/token.h"
 #include "projection/apply.h"
 #include "projection/attempt.h"
 #include "projection/registry.h"
 #include "projection/tables.h"
 #include "worker/board.h"
+#include "worker/only_waits.h"
 #include "worker/processed.h"
 #include "worker/replay_stop.h"
 #include "worker/wait.h"
@@ -76,6 +78,7 @@ typedef struct Wait
 	bool		named;			/* has the caller named them? */
 	List	   *projections;	/* names that remain to be waited for */
 	TimestampTz deadline;
+	bool		only_waits;		/* does the statement do nothing else? */
 	bool		recovering;		/* on a standby, as far as this look knows */
 	CqrsReplayStop replay;
 	CqrsBoardDatabase *board;	/* NULL: there are no workers */
@@ -91,7 +94,7 @@ typedef struct Batch
 	CqrsApplyResult result;
 } Batch;
 
-static bool wait_for_token(const char *text, ArrayType *projections, int64 timeout);
+static bool wait_for_token(const char *text, ArrayType *projections, int64 timeout, const Node *call);
 static void read_token(const char *text, CqrsToken *token);
 static List *all_that_run(bool *named);
 static List *list_projections(ArrayType *array, bool must_exist);
@@ -123,9 +126,9 @@ cqrs_wait(PG_FUNCTION_ARGS)
 	PreventCommandIfParallelMode("cqrs_wait()");
 	cqrs_arg_require(fcinfo, 2, "timeout");
 	if (projections)
-		(void) wait_for_token(NULL, projections, 0);
-	PG_RETURN_BOOL(wait_for_token(token, projections,
-								  cqrs_arg_timeout(PG_GETARG_INTERVAL_P(2))));
+		(void) wait_for_token(NULL, projections, 0, NULL);
+	PG_RETURN_BOOL(wait_for_token(token, projections, cqrs_arg_timeout(PG_GETARG_INTERVAL_P(2)),
+								  fcinfo->flinfo->fn_expr));
 }
 
 /*
@@ -134,7 +137,7 @@ cqrs_wait(PG_FUNCTION_ARGS)
  * they are those of projections that there have been before.
  */
 static bool
-wait_for_token(const char *text, ArrayType *array, int64 timeout)
+wait_for_token(const char *text, ArrayType *array, int64 timeout, const Node *call)
 {
 	MemoryContext before = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(before, "cqrs wait", ALLOCSET_DEFAULT_SIZES);
@@ -148,6 +151,7 @@ wait_for_token(const char *text, ArrayType *array, int64 timeout)
 	{
 		read_token(text, &wait.token);
 		wait.scratch = AllocSetContextCreate(context, "cqrs look", ALLOCSET_DEFAULT_SIZES);
+		wait.only_waits = cqrs_only_waits(call);
 		while ((verdict = look(&wait)) == VERDICT_NOT_YET && sleep_until_news(&wait))
 			;
 		if (wait.board)
@@ -403,6 +407,14 @@ sleep_until_news(Wait *wait)
 		return false;
 	if (wait_event == 0)
 		wait_event = cqrs_wait_event("CqrsWait");
+	/* while it has a snapshot, that may come into the way; whether it has, is asked first */
+	if (wait->recovering)
+	{
+		CQRS_STOP_POINT("wait-looked");
+		cqrs_replay_give_way(&wait->replay);
+	}
+	if (wait->only_waits)
+		wait->only_waits = cqrs_let_go_of_snapshot();
 
 	if (wait->board)
 	{
@@ -410,8 +422,6 @@ sleep_until_news(Wait *wait)
 										   Min(Max(left, 1), LOOK_MS), wait_event);
 		return true;
 	}
-	if (wait->recovering)
-		cqrs_replay_give_way(&wait->replay);
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 Min(Max(left, 1), STANDBY_MS), wait_event);
 	ResetLatch(MyLatch);

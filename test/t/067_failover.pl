@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Workers;
 
-my $node = new_node('main');
+my $node = new_node('main', "shared_preload_libraries = 'cqrs, cqrs_test'\n");
 $node->enable_archiving;
 $node->start;
 create_database($node, 'd');
@@ -43,33 +43,81 @@ is($standby->safe_psql('d', q{SELECT projection, state, events_behind FROM cqrs.
 $standby->append_conf('postgresql.conf', 'max_standby_streaming_delay = -1');
 $standby->reload;
 my $replay_waits = q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'RecoveryConflictSnapshot'};
-my $somebody_waits = q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%cqrs_wait%' AND wait_event_type = 'Extension'};
-$node->safe_psql('d', 'CREATE TABLE old (n int); INSERT INTO old VALUES (1)');
+my $somebody_waits = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND wait_event_type = 'Extension'};
+$node->safe_psql('d', q{CREATE TABLE old (n int); INSERT INTO old VALUES (1);
+	CREATE FUNCTION counted() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT sum(n)::bigint FROM shop.p_counts';
+	CREATE FUNCTION waited(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN cqrs_wait($1, timeout => '30s'); END $$;
+	SELECT cqrs_create_query('Counted', 'counted()')});
 $node->wait_for_catchup($standby);
 
-# Each time, replay comes one step further.
-sub retried
+# A statement waits there while replay is paused; when it goes on, it comes first
+# to what the statement's snapshot could be in the way of.
+my $behind;
+sub wait_in_the_way
 {
-	my ($session, $token) = @_;
-	my $answer = '';
+	my ($statement) = @_;
+	my $session = $standby->background_psql('d', on_error_stop => 0);
 
-	for (1 .. 100) { last if ($answer = $session->query("SELECT cqrs_wait('$token', timeout => '30s')")) ne ''; }
-	return $answer;
+	$standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
+	eventually($standby, 'postgres', 'SELECT pg_get_wal_replay_pause_state()', 'paused', "$statement: replay is paused");
+	$node->safe_psql('d', 'UPDATE old SET n = 2; VACUUM old');
+	$behind = (split /\n/, $node->safe_psql('d', q{SELECT cqrs_emit('behind', 'T'); SELECT cqrs_token(); SELECT cqrs_wait()}))[1];
+	$statement =~ s/TOKEN/$behind/g;
+	$session->query_until(qr/go/, qq{\\echo go\n$statement;\n});
+	eventually($standby, 'd', $somebody_waits, '1', '... somebody waits on the standby');
+	$standby->safe_psql('postgres', 'SELECT pg_wal_replay_resume()');
+	my $answer = $session->query('SELECT 1');
+	my $error = $session->{stderr};
+	$session->quit;
+	return ($answer, $error);
 }
 
-# ... the snapshot of the statement that waits for what is to be replayed
-$standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
-eventually($standby, 'postgres', 'SELECT pg_get_wal_replay_pause_state()', 'paused', 'replay is paused');
-$node->safe_psql('d', 'UPDATE old SET n = 2; VACUUM old');
-my $behind = (split /\n/, $node->safe_psql('d', q{SELECT cqrs_emit('behind', 'T'); SELECT cqrs_token(); SELECT cqrs_wait()}))[1];
-my $first = $standby->background_psql('d', on_error_stop => 0);
-$first->query_until(qr/go/, qq{\\echo go\nSELECT cqrs_wait('$behind', timeout => '30s');\n});
-eventually($standby, 'd', $somebody_waits, '1', 'somebody waits on the standby');
-$standby->safe_psql('postgres', 'SELECT pg_wal_replay_resume()');
-is($first->query('SELECT 1'), '1', 'who is in the way of what is waited for does not wait');
-like($first->{stderr}, qr/ERROR:  cannot wait any longer on this standby/, '... and it is said why');
-is(retried($first, $behind), 't', '... and gets there by trying again');
-$first->quit;
+# ... but not for that of a statement that does nothing but wait
+foreach my $statement (
+	q{SELECT cqrs_wait('TOKEN', timeout => '30s')},
+	q{SELECT * FROM cqrs_query('Counted', token => 'TOKEN', timeout => '30s')},
+	q{SELECT q - 1 FROM (SELECT max(q::text)::int AS q FROM cqrs_query('Counted', token => 'TOKEN', timeout => '30s') q LIMIT 1) x},
+	q{BEGIN; SELECT cqrs_wait('TOKEN', timeout => '30s'); COMMIT})
+{
+	my ($answer, $error) = wait_in_the_way($statement);
+	like($answer, qr/^(t|\d+)\n1$/, '... and gets what it waits for');
+	is($error, '', '... without an error');
+}
+
+# ... unless it stops at the very moment when that looks with a new one
+$node->safe_psql('d', q{CREATE EXTENSION cqrs_test});
+$node->wait_for_catchup($standby);
+{
+	$standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
+	eventually($standby, 'postgres', 'SELECT pg_get_wal_replay_pause_state()', 'paused', 'a look: replay is paused');
+	$node->safe_psql('d', 'UPDATE old SET n = 2; VACUUM old');
+	$behind = (split /\n/, $node->safe_psql('d', q{SELECT cqrs_emit('behind', 'T'); SELECT cqrs_token(); SELECT cqrs_wait()}))[1];
+	stop_at($standby, 'wait-looked');
+	my $session = $standby->background_psql('d', on_error_stop => 0);
+	$session->query_until(qr/go/, qq{\\echo go\nSELECT cqrs_wait('$behind', timeout => '1h');\n});
+	stopped_at($standby, 'wait-looked');
+	$standby->safe_psql('postgres', 'SELECT pg_wal_replay_resume()');
+	eventually($standby, 'd', $replay_waits, '1', '... and then waits for who looks');
+	$standby->safe_psql('d', q{SELECT cqrs_test.go_on('wait-looked')});
+	is($session->query('SELECT 1'), '1', '... who gives way, though he has no snapshot any more');
+	like($session->{stderr}, qr/ERROR:  cannot wait any longer on this standby/, '... and is told so');
+	$session->quit;
+}
+
+# ... of one that has read, or will read, with it, it does
+foreach my $statement (
+	q{SELECT cqrs_wait('TOKEN', timeout => '30s') FROM (SELECT count(*) FROM old) o},
+	q{SELECT cqrs_wait('TOKEN', timeout => '30s'), (SELECT n FROM old)},
+	q{SELECT cqrs_wait('TOKEN', timeout => '30s'), counted()},
+	q{SELECT waited('TOKEN')},
+	q{BEGIN; DECLARE c CURSOR FOR SELECT n FROM old; SELECT cqrs_wait('TOKEN', timeout => '30s'); COMMIT},
+	q{BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT cqrs_wait('TOKEN', timeout => '30s'); COMMIT})
+{
+	my ($answer, $error) = wait_in_the_way($statement);
+	is($answer, '1', '... who is in the way of what he waits for does not wait');
+	like($error, qr/ERROR:  cannot wait any longer on this standby/, '... and it is said why');
+	is($standby->safe_psql('d', "SELECT cqrs_wait('$behind', timeout => '30s')"), 't', '... and gets there by doing nothing else');
+}
 
 # ... an older one of somebody else's
 my $report = $standby->background_psql('d');
@@ -91,8 +139,8 @@ $held->quit;
 caught_up_ok($node, 'd', 'p', 'the primary goes on');
 is($standby->safe_psql('d', $somebody_waits), '1', 'who is not in the way goes on waiting');
 is($report->query_safe('SELECT n FROM old; COMMIT'), '2', '... until the older one is gone');
-$second->query('SELECT 1');
-is(retried($second, $behind), 't', '... and then gets what he waits for, though he may be the next one in the way');
+my $second_answer = $second->query('SELECT 1');
+like($second_answer, qr/^t\n1$/, '... and then gets what he waits for');
 $_->quit for $report, $second;
 $standby->append_conf('postgresql.conf', 'max_standby_streaming_delay = 30s');
 $standby->reload;
@@ -105,6 +153,9 @@ $node->wait_for_catchup($standby);
 my $waiter = $standby->background_psql('d');
 $waiter->query_until(qr/go/, qq{\\echo go\nSELECT cqrs_wait('$token', '{p}', '40s');\n});
 eventually($standby, 'd', $somebody_waits, '1', 'somebody waits on the standby');
+my $at_home = $node->background_psql('d');
+$at_home->query_until(qr/go/, qq{\\echo go\nSELECT cqrs_wait('$token', '{p}', '40s');\n});
+eventually($node, 'd', "$somebody_waits AND query LIKE 'SELECT cqrs_wait%' AND backend_xmin IS NULL", '1', '... and at home, where nothing is kept for him either');
 
 # Replication stops; then events, transaction ids and positions are used up that
 # the standby will give out again
@@ -113,6 +164,8 @@ $standby->reload;
 $node->poll_query_until('postgres', 'SELECT count(*) FROM pg_stat_replication', '0') or die 'replication goes on';
 $lock->query_safe('COMMIT');
 $lock->quit;
+is($at_home->query('SELECT 1'), "t\n1", '... who gets there when it can');
+$at_home->quit;
 $node->safe_psql('d', q{SELECT pg_create_restore_point('here')});
 my @lost = map { (split /\n/, $node->safe_psql('d', q{SELECT cqrs_emit('lost', 'T'); SELECT cqrs_token()}))[1] } 1 .. 5;
 caught_up_ok($node, 'd', 'p', 'the old primary goes on');
