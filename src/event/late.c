@@ -8,7 +8,12 @@
  *		prepared transactions.  Those that "done" lists are probed one by one in
  *		the index on (xid, position); those that had an id beyond its list are
  *		found there too, by skipping from one xid to the next.  What is found is
- *		merged by position, one index scan for each transaction.
+ *		merged by position.
+ *
+ *		When many sessions append, dozens of them are late each time, with an event or
+ *		two.  A scan of its own for each would take most of a batch's time, and a
+ *		megabyte.  So one scan finds where the events of each transaction are, some at
+ *		a time, and they are fetched from there.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -31,14 +36,31 @@
 #include "event/late.h"
 #include "event/log.h"
 
+/* so many places of a transaction's events are found at first, and later on */
+#define FIRST_PLACES 4
+#define MORE_PLACES 256
+
 /*
- * The late events of one transaction; "slot" holds the next one.
+ * Where an event is.
+ */
+typedef struct Place
+{
+	int64		position;
+	ItemPointerData tid;
+} Place;
+
+/*
+ * The late events of one transaction, those beyond "after_position" that are not in
+ * "places" yet.
  */
 typedef struct Source
 {
-	IndexScanDesc scan;
-	TupleTableSlot *slot;
-	int64		position;
+	FullTransactionId xid;
+	int64		after_position;
+	bool		more;			/* there may be others there */
+	Place	   *places;
+	int			n_places;
+	int			next_place;
 } Source;
 
 struct CqrsLate
@@ -51,12 +73,15 @@ struct CqrsLate
 	int			n_sources;
 	int			max_sources;
 	Source	   *sources;
-	Source	   *given;			/* whose slot the caller has, or NULL */
+	IndexScanDesc scan;			/* of three keys, or NULL */
+	TupleTableSlot *found;		/* by the scan */
+	TupleTableSlot *given;		/* to the caller */
 };
 
 static void add_source(CqrsLate *late, const CqrsCursor *cursor, FullTransactionId xid);
 static void add_unlisted(CqrsLate *late, const CqrsCursor *cursor);
-static bool advance(CqrsLate *late, Source *source);
+static bool find_places(CqrsLate *late, Source *source, int max);
+static bool find_next(CqrsLate *late, ScanKeyData *keys);
 static bool next_xid(CqrsLate *late, FullTransactionId from, FullTransactionId to,
 					 FullTransactionId *xid);
 
@@ -93,35 +118,47 @@ TupleTableSlot *
 cqrs_late_next(CqrsLate *late, int64 *position)
 {
 	Source	   *lowest = NULL;
-
-	if (late->given && !advance(late, late->given))
-	{
-		/* fill the gap by the last one */
-		*late->given = late->sources[--late->n_sources];
-	}
-	late->given = NULL;
+	Place		place;
 
 	for (int i = 0; i < late->n_sources; i++)
-		if (lowest == NULL || late->sources[i].position < lowest->position)
-			lowest = &late->sources[i];
+	{
+		Source	   *source = &late->sources[i];
+
+		if (lowest == NULL || source->places[source->next_place].position <
+			lowest->places[lowest->next_place].position)
+			lowest = source;
+	}
 	if (lowest == NULL)
 		return NULL;
 
-	late->given = lowest;
-	*position = lowest->position;
-	return lowest->slot;
+	place = lowest->places[lowest->next_place++];
+	if (lowest->next_place == lowest->n_places && !find_places(late, lowest, MORE_PLACES))
+	{
+		/* fill the gap by the last one */
+		*lowest = late->sources[--late->n_sources];
+	}
+	if (late->given == NULL)
+		late->given = table_slot_create(late->event, NULL);
+	if (!table_tuple_fetch_row_version(late->event, &place.tid, late->snapshot, late->given))
+		elog(ERROR, "event at position " INT64_FORMAT " is not there any more", place.position);
+	*position = place.position;
+	return late->given;
 }
 
 void
 cqrs_late_end(CqrsLate *late)
 {
 	for (int i = 0; i < late->n_sources; i++)
-	{
-		index_endscan(late->sources[i].scan);
-		ExecDropSingleTupleTableSlot(late->sources[i].slot);
-	}
+		pfree(late->sources[i].places);
 	if (late->sources)
 		pfree(late->sources);
+	if (late->scan)
+	{
+		index_endscan(late->scan);
+		ExecDropSingleTupleTableSlot(late->found);
+	}
+	if (late->given)
+		ExecDropSingleTupleTableSlot(late->given);
 	pfree(late);
 }
 
@@ -132,21 +169,14 @@ cqrs_late_end(CqrsLate *late)
 static void
 add_source(CqrsLate *late, const CqrsCursor *cursor, FullTransactionId xid)
 {
-	int64		after_position = late->after_position;
-	ScanKeyData keys[3];
-	Source		source;
+	Source		source = {.xid = xid, .after_position = late->after_position, .more = true};
 
 	if (!cqrs_snapshot_shows(cursor->target.snapshot, xid))
 		return;
 	if (FullTransactionIdEquals(xid, cursor->own_xid))
-		after_position = Max(after_position, cursor->own_position);
-
-	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_XID8EQ, FullTransactionIdGetDatum(xid));
-	ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(after_position));
-	ScanKeyInit(&keys[2], 2, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(late->last_position));
-	source.scan = cqrs_index_beginscan(late->event, late->xid_index, late->snapshot, 3);
-	source.slot = table_slot_create(late->event, NULL);
-	index_rescan(source.scan, keys, 3, NULL, 0);
+		source.after_position = Max(source.after_position, cursor->own_position);
+	if (!find_places(late, &source, FIRST_PLACES))
+		return;
 
 	if (late->n_sources >= late->max_sources)
 	{
@@ -155,8 +185,7 @@ add_source(CqrsLate *late, const CqrsCursor *cursor, FullTransactionId xid)
 			? repalloc(late->sources, late->max_sources * sizeof(Source))
 			: palloc(late->max_sources * sizeof(Source));
 	}
-	if (advance(late, &source))
-		late->sources[late->n_sources++] = source;
+	late->sources[late->n_sources++] = source;
 }
 
 /*
@@ -176,22 +205,38 @@ add_unlisted(CqrsLate *late, const CqrsCursor *cursor)
 }
 
 /*
- * Goes to the next event of a source.  At its end, closes it and says false.
+ * Finds the next events of a source, at most so many.  False when there are no more:
+ * then it holds nothing.
  */
 static bool
-advance(CqrsLate *late, Source *source)
+find_places(CqrsLate *late, Source *source, int max)
 {
+	ScanKeyData keys[3];
 	bool		isnull;
 
-	CHECK_FOR_INTERRUPTS();
-	if (index_getnext_slot(source->scan, ForwardScanDirection, source->slot))
+	if (source->places)
+		pfree(source->places);
+	source->places = NULL;
+	source->n_places = source->next_place = 0;
+	if (!source->more)
+		return false;
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_XID8EQ, FullTransactionIdGetDatum(source->xid));
+	ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(source->after_position));
+	ScanKeyInit(&keys[2], 2, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum(late->last_position));
+	while (source->n_places < max && find_next(late, source->n_places == 0 ? keys : NULL))
 	{
-		source->position = DatumGetInt64(slot_getattr(source->slot, EVENT_POSITION, &isnull));
-		return true;
+		Place	   *place;
+
+		if (source->places == NULL)
+			source->places = palloc(max * sizeof(Place));
+		place = &source->places[source->n_places++];
+		place->position = DatumGetInt64(slot_getattr(late->found, EVENT_POSITION, &isnull));
+		place->tid = late->found->tts_tid;
+		source->after_position = place->position;
 	}
-	index_endscan(source->scan);
-	ExecDropSingleTupleTableSlot(source->slot);
-	return false;
+	source->more = (source->n_places == max);
+	return source->n_places > 0;
 }
 
 /*
@@ -201,10 +246,7 @@ static bool
 next_xid(CqrsLate *late, FullTransactionId from, FullTransactionId to,
 		 FullTransactionId *xid)
 {
-	TupleTableSlot *slot;
-	IndexScanDesc scan;
-	ScanKeyData keys[2];
-	bool		found;
+	ScanKeyData keys[3];
 	bool		isnull;
 
 	if (!FullTransactionIdPrecedes(from, to))
@@ -212,13 +254,27 @@ next_xid(CqrsLate *late, FullTransactionId from, FullTransactionId to,
 
 	ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_XID8GE, FullTransactionIdGetDatum(from));
 	ScanKeyInit(&keys[1], 1, BTLessStrategyNumber, F_XID8LT, FullTransactionIdGetDatum(to));
-	slot = table_slot_create(late->event, NULL);
-	scan = cqrs_index_beginscan(late->event, late->xid_index, late->snapshot, 2);
-	index_rescan(scan, keys, 2, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, slot);
-	if (found)
-		*xid = DatumGetFullTransactionId(slot_getattr(slot, EVENT_XID, &isnull));
-	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
-	return found;
+	/* any; the scan has three keys */
+	ScanKeyInit(&keys[2], 2, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(PG_INT64_MIN));
+	if (!find_next(late, keys))
+		return false;
+	*xid = DatumGetFullTransactionId(slot_getattr(late->found, EVENT_XID, &isnull));
+	return true;
+}
+
+/*
+ * The next event that a scan with these three keys finds, or, without keys, the last scan.
+ */
+static bool
+find_next(CqrsLate *late, ScanKeyData *keys)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (late->scan == NULL)
+	{
+		late->scan = cqrs_index_beginscan(late->event, late->xid_index, late->snapshot, 3);
+		late->found = table_slot_create(late->event, NULL);
+	}
+	if (keys)
+		index_rescan(late->scan, keys, 3, NULL, 0);
+	return index_getnext_slot(late->scan, ForwardScanDirection, late->found);
 }
