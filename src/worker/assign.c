@@ -308,7 +308,7 @@ make_room(CqrsBoard *board, TimestampTz now, bool even_busy)
 }
 
 /*
- * One that pauses is not: it will have something to do in a millisecond.
+ * One that pauses is not: it will have something to do in a few milliseconds.
  */
 static bool
 is_idle(const CqrsBoardSlot *slot)

@@ -222,6 +222,24 @@ cqrs_board_wake(CqrsBoardDatabase *database)
 		cqrs_board_wake_launcher();
 }
 
+/*
+ * Ends the pauses of a database's workers.  To be called by one who has counted his wait.
+ */
+void
+cqrs_board_cut_pauses(const CqrsBoardDatabase *database)
+{
+	CqrsBoard  *board = cqrs_board();
+
+	for (int i = 0; i < CQRS_MAX_SLOTS; i++)
+	{
+		const CqrsBoardSlot *slot = &board->slots[i];
+		PGPROC	   *proc = slot->proc;
+
+		if (slot->pausing && slot->database == database->oid && proc)
+			SetLatch(&proc->procLatch);
+	}
+}
+
 void
 cqrs_board_wake_launcher(void)
 {

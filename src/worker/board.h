@@ -181,6 +181,7 @@ extern CqrsBoardDatabase *cqrs_board_my_database(void);
 extern void cqrs_board_forget_database(Oid oid);
 extern void cqrs_board_set_aside_database(Oid oid);
 extern void cqrs_board_announce(CqrsBoardDatabase *database);
+extern void cqrs_board_cut_pauses(const CqrsBoardDatabase *database);
 extern void cqrs_board_wake(CqrsBoardDatabase *database);
 extern void cqrs_board_wake_launcher(void);
 extern bool cqrs_board_is_idle(CqrsBoardDatabase *database, const char *projection);

@@ -6,8 +6,12 @@
  * NOTES
  *		A worker that keeps up with 10,000 commits a second would go to sleep,
  *		and be woken, after nearly each of them, by a system call that the
- *		committing session makes.  Nobody wakes one who does not sleep; so at
- *		such times a worker pauses for a millisecond and looks then.
+ *		committing session makes; and it would commit thousands of times a second
+ *		itself, each time with the cost of a batch, and wake the WAL writer, who
+ *		is then in the way of those who flush.  Nobody wakes one who does not
+ *		sleep; so at such times a worker pauses for a few milliseconds after each
+ *		batch, and takes then what has come together.  Who begins to wait for a
+ *		projection ends the pause.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -18,8 +22,11 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+#include "storage/latch.h"
 #include "storage/proclist.h"
 
+#include "base/clock.h"
 #include "base/compat.h"
 #include "worker/busy_time.h"
 
@@ -27,8 +34,11 @@
 #define BUSY_COMMITS 2
 #define COUNT_MS 10
 
+/* the pause */
+#define PAUSE_MS 5
+
 /*
- * Asked by a worker that has nothing to do.  Who waits for a projection shall not wait
+ * Asked by a worker between two batches.  Who waits for a projection shall not wait
  * longer, so it is no such time while somebody does, or has done a moment ago: he may
  * be on the way to do so again.
  */
@@ -52,4 +62,22 @@ cqrs_is_busy_time(CqrsBoardDatabase *database, TimestampTz now)
 	}
 	return busy && waits == pg_atomic_read_u64(&database->waits) &&
 		proclist_is_empty(&database->progress.wakeup);
+}
+
+/*
+ * Lets events come together.  The latch has been reset.
+ */
+void
+cqrs_busy_time_pause(CqrsBoardSlot *slot, CqrsBoardDatabase *database)
+{
+	static uint32 wait_event = 0;
+
+	if (wait_event == 0)
+		wait_event = cqrs_wait_event("CqrsWorkerPause");
+	slot->pausing = true;
+	/* one who has begun to wait before he could see that is seen here */
+	pg_memory_barrier();
+	if (!slot->leave && cqrs_is_busy_time(database, cqrs_clock()))
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, PAUSE_MS, wait_event);
+	slot->pausing = false;
 }

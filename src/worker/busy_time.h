@@ -17,6 +17,7 @@
 
 #include "worker/board.h"
 
+extern void cqrs_busy_time_pause(CqrsBoardSlot *slot, CqrsBoardDatabase *database);
 extern bool cqrs_is_busy_time(CqrsBoardDatabase *database, TimestampTz now);
 
 #endif							/* CQRS_BUSY_TIME_H */

@@ -223,7 +223,7 @@ put_row(ReturnSetInfo *rsinfo, const WorkerRow *row)
 }
 
 /*
- * A worker that looks for events each millisecond is not one whose turn has to be
+ * A worker that looks for events every few milliseconds is not one whose turn has to be
  * waited for.
  */
 static bool

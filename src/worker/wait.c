@@ -257,6 +257,7 @@ look_for_workers(Wait *wait)
 	{
 		pg_atomic_fetch_add_u64(&wait->board->waits, 1);
 		ConditionVariablePrepareToSleep(&wait->board->progress);
+		cqrs_board_cut_pauses(wait->board);
 	}
 }
 

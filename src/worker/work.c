@@ -67,9 +67,6 @@ extern PGDLLEXPORT void cqrs_worker_main(Datum main_arg);
 /* a worker without work goes after so long */
 #define IDLE_MS (10 * 1000)
 
-/* for so long nobody is asked to wake us, when many would be */
-#define PAUSE_MS 1
-
 /*
  * This worker.
  */
@@ -81,6 +78,8 @@ typedef struct Worker
 	int			n_tasks;
 	uint32		scans;			/* value of "scans" when they were listed */
 	TimestampTz idle_since;		/* 0: it is not */
+	TimestampTz paused_at;		/* end of the last pause */
+	bool		busy_time;
 	MemoryContext scratch;		/* emptied before each batch */
 	MemoryContext lasting;
 } Worker;
@@ -134,6 +133,7 @@ cqrs_worker_main(Datum main_arg)
 		/* asked between two turns: the exit code says it is in order */
 		if (worker.slot->leave)
 			proc_exit(0);
+		worker.busy_time = cqrs_is_busy_time(worker.database, cqrs_clock());
 		if (choose(&task, &next_retry))
 			serve(task);
 		else
@@ -325,7 +325,8 @@ record_error(int task, uint32 definition)
 
 /*
  * Takes the projection that has waited longest.  False when there is nothing
- * to do before *next_retry, which is 0 when there is no such time.
+ * to do before *next_retry, which is 0 when there is no such time, and when it is
+ * time for a pause: there is no backlog, and each has had a batch since the last one.
  */
 static bool
 choose(int *task, TimestampTz *next_retry)
@@ -358,6 +359,9 @@ choose(int *task, TimestampTz *next_retry)
 				*next_retry = due;
 		}
 	}
+	if (best >= 0 && worker.busy_time && !board->tasks[best].more &&
+		board->tasks[best].served_at >= worker.paused_at)
+		best = -1;
 	if (best >= 0)
 	{
 		board->tasks[best].slot = worker.slot - board->slots;
@@ -433,12 +437,10 @@ rest(TimestampTz next_retry)
 	ResetLatch(MyLatch);
 	if (InterruptPending || ConfigReloadPending)
 		return;
-	if (cqrs_is_busy_time(worker.database, now))
+	if (worker.busy_time)
 	{
-		worker.slot->pausing = true;
-		if (!worker.slot->leave)
-			sleep_for(now, TimestampTzPlusMilliseconds(now, PAUSE_MS));
-		worker.slot->pausing = false;
+		cqrs_busy_time_pause(worker.slot, worker.database);
+		worker.paused_at = cqrs_clock();
 		return;
 	}
 	if (pg_atomic_exchange_u32(&worker.slot->sleeping, 1) == 0)
