@@ -20,13 +20,16 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/transam.h"
+#include "catalog/pg_aggregate.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 #include "base/compat.h"
@@ -34,6 +37,7 @@
 
 static bool expression_may_read(Node *node, void *context);
 static bool function_may_read(Oid function, void *context);
+static bool aggregate_may_read(Oid aggregate);
 static bool types_may_read(const List *types);
 static bool record_may_read(Oid type);
 static bool domain_may_read(Oid type);
@@ -124,10 +128,34 @@ expression_may_read(Node *node, void *context)
 static bool
 function_may_read(Oid function, void *context)
 {
+	if (function >= FirstNormalObjectId && get_func_prokind(function) == PROKIND_AGGREGATE)
+		return aggregate_may_read(function);
 	if (func_volatile(function) == PROVOLATILE_IMMUTABLE)
 		return false;
 	return function >= FirstNormalObjectId ||
 		strstr(get_func_name(function), "_to_xml") != NULL;
+}
+
+/*
+ * All of them are declared IMMUTABLE; what is done is done by their functions.
+ */
+static bool
+aggregate_may_read(Oid aggregate)
+{
+	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
+	Form_pg_aggregate form;
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	form = (Form_pg_aggregate) GETSTRUCT(tuple);
+	result = function_may_read(form->aggtransfn, NULL) ||
+		(OidIsValid(form->aggfinalfn) && function_may_read(form->aggfinalfn, NULL)) ||
+		(OidIsValid(form->aggmtransfn) && function_may_read(form->aggmtransfn, NULL)) ||
+		(OidIsValid(form->aggminvtransfn) && function_may_read(form->aggminvtransfn, NULL)) ||
+		(OidIsValid(form->aggmfinalfn) && function_may_read(form->aggmfinalfn, NULL));
+	ReleaseSysCache(tuple);
+	return result;
 }
 
 static bool

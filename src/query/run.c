@@ -125,11 +125,10 @@ cqrs_query_open(text *name, Jsonb *params, bool fresh)
 	begin_work(&work);
 	PG_TRY();
 	{
-		Datum		argument = get_argument(query, name, params);
-
+		/* domains of the argument, too, may look at tables */
 		if (fresh)
 			PushActiveSnapshot(GetTransactionSnapshot());
-		open_portal(run, query, argument);
+		open_portal(run, query, get_argument(query, name, params));
 		if (fresh)
 			PopActiveSnapshot();
 	}

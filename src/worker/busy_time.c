@@ -34,9 +34,6 @@
 #define BUSY_COMMITS 2
 #define COUNT_MS 10
 
-/* the pause */
-#define PAUSE_MS 5
-
 /*
  * Asked by a worker between two batches.  Who waits for a projection shall not wait
  * longer, so it is no such time while somebody does, or has done a moment ago: he may
@@ -78,6 +75,7 @@ cqrs_busy_time_pause(CqrsBoardSlot *slot, CqrsBoardDatabase *database)
 	/* one who has begun to wait before he could see that is seen here */
 	pg_memory_barrier();
 	if (!slot->leave && cqrs_is_busy_time(database, cqrs_clock()))
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, PAUSE_MS, wait_event);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 CQRS_BUSY_PAUSE_MS, wait_event);
 	slot->pausing = false;
 }

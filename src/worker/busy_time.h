@@ -17,6 +17,9 @@
 
 #include "worker/board.h"
 
+/* so long events come together at such times */
+#define CQRS_BUSY_PAUSE_MS 5
+
 extern void cqrs_busy_time_pause(CqrsBoardSlot *slot, CqrsBoardDatabase *database);
 extern bool cqrs_is_busy_time(CqrsBoardDatabase *database, TimestampTz now);
 

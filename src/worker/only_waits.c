@@ -12,8 +12,9 @@
  *		once it has called the function: nothing in its plan reads a table, and
  *		what the function reads it reads with newer snapshots.  So while it
  *		sleeps it need not be seen to have one, as if it were between two
- *		statements.  That is only so at READ COMMITTED, and when nobody else in
- *		the session has a snapshot: no cursor, no caller, no large object.
+ *		statements.  That is only so at READ COMMITTED, for a statement that the
+ *		client has sent, and when nobody else in the session has a snapshot: no
+ *		cursor, no large object.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -26,10 +27,12 @@
 
 #include "access/xact.h"
 #include "catalog/pg_proc.h"
+#include "executor/execdesc.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/plannodes.h"
 #include "storage/proc.h"
+#include "tcop/dest.h"
 #include "tcop/pquery.h"
 #include "utils/lsyscache.h"
 #include "utils/portal.h"
@@ -44,11 +47,14 @@
 typedef struct Walk
 {
 	const Node *call;
+	bool		once;			/* what we look at is evaluated once */
 	bool		found;
 } Walk;
 
+static bool sends_to_client(const Portal portal);
 static bool plan_may_read(Plan *plan, Walk *walk);
-static bool may_read(Node *node, Walk *walk);
+static bool is_single_row(const Plan *plan);
+static bool may_read(Node *node, void *context);
 static bool is_not_immutable(Oid function, void *context);
 
 /*
@@ -61,8 +67,7 @@ cqrs_only_waits(const Node *call)
 	Walk		walk = {.call = call};
 	PlannedStmt *statement;
 
-	if (call == NULL || IsolationUsesXactSnapshot() || ActivePortal == NULL ||
-		ActivePortal->strategy != PORTAL_ONE_SELECT || list_length(ActivePortal->stmts) != 1)
+	if (call == NULL || IsolationUsesXactSnapshot() || !sends_to_client(ActivePortal))
 		return false;
 	statement = linitial_node(PlannedStmt, ActivePortal->stmts);
 	if (statement->commandType != CMD_SELECT || statement->hasModifyingCTE ||
@@ -88,6 +93,18 @@ cqrs_let_go_of_snapshot(void)
 }
 
 /*
+ * Others are run by functions, and their snapshots may be those of their callers.
+ */
+static bool
+sends_to_client(const Portal portal)
+{
+	return portal && portal->strategy == PORTAL_ONE_SELECT && list_length(portal->stmts) == 1 &&
+		portal->queryDesc &&
+		(portal->queryDesc->dest->mydest == DestRemote ||
+		 portal->queryDesc->dest->mydest == DestRemoteExecute);
+}
+
+/*
  * Plans that call functions and look at what they return.  Others read tables, or
  * call again.
  */
@@ -96,6 +113,7 @@ plan_may_read(Plan *plan, Walk *walk)
 {
 	if (plan == NULL)
 		return false;
+	walk->once = is_single_row(IsA(plan, ProjectSet) ? plan->lefttree : plan);
 	if (plan->righttree || plan->initPlan != NIL ||
 		may_read((Node *) plan->targetlist, walk) || may_read((Node *) plan->qual, walk))
 		return true;
@@ -106,6 +124,7 @@ plan_may_read(Plan *plan, Walk *walk)
 				plan_may_read(plan->lefttree, walk);
 
 		case T_FunctionScan:
+			walk->once = true;
 			return may_read((Node *) ((FunctionScan *) plan)->functions, walk);
 
 		case T_SubqueryScan:
@@ -127,17 +146,28 @@ plan_may_read(Plan *plan, Walk *walk)
 }
 
 /*
- * The call's own arguments have been evaluated before it waits.
+ * Does it give one row, without asking another plan?
  */
 static bool
-may_read(Node *node, Walk *walk)
+is_single_row(const Plan *plan)
 {
+	return plan && IsA(plan, Result) && plan->lefttree == NULL;
+}
+
+/*
+ * The call's own arguments have been evaluated before it waits, if it is called once.
+ */
+static bool
+may_read(Node *node, void *context)
+{
+	Walk	   *walk = context;
+
 	if (node == NULL)
 		return false;
 	if (node == walk->call)
 	{
 		walk->found = true;
-		return false;
+		return !walk->once;
 	}
 	return cqrs_node_may_read(node) || check_functions_in_node(node, is_not_immutable, NULL) ||
 		expression_tree_walker(node, may_read, walk);

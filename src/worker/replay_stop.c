@@ -17,7 +17,8 @@
  *		a second.  When we come later than replay stopped, it may be anybody.
  *
  *		That we have no snapshot any more is no use: whom it waits for is decided when it
- *		stops.
+ *		stops.  But where it stands when we have none, and have not seen it before, it is
+ *		not for us.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -62,17 +63,16 @@ cqrs_replay_give_way(CqrsReplayStop *stop)
 	int64		nap;
 
 	stop->looked = true;
-	if (!replay_waits_for_snapshots() || !TransactionIdIsValid(MyProc->xmin))
-	{
-		stop->place = InvalidXLogRecPtr;
+	/* between two naps it does not say that it waits */
+	if (!replay_waits_for_snapshots() || !TransactionIdIsValid(MyProc->xmin) ||
+		place == stop->not_for_us)
 		return;
-	}
 	now = cqrs_clock();
 	if (stop->place != place)
 	{
 		note_others(stop, first);
 		stop->place = place;
-		stop->stopped_at = first && stop->nothers > 0 ? now - REPLAY_NAP_MS * 1000 : now;
+		stop->stopped_at = first ? now - REPLAY_NAP_MS * 1000 : now;
 		stop->alone_since = now;
 	}
 	if (others_go_on(stop))
@@ -85,6 +85,20 @@ cqrs_replay_give_way(CqrsReplayStop *stop)
 			 errmsg("cannot wait any longer on this standby"),
 			 errdetail("Replay seems to wait for the snapshot of this statement to be gone, before it comes to what is waited for."),
 			 errhint("Try again in a new transaction, by a statement that does nothing but wait. It does not happen when \"hot_standby_feedback\" is on.")));
+}
+
+/*
+ * To be called while we have no snapshot, before we take another one: what replay waits
+ * for now is not us, unless it stood there before.
+ */
+void
+cqrs_replay_without_snapshot(CqrsReplayStop *stop)
+{
+	XLogRecPtr	place = GetXLogReplayRecPtr(NULL);
+
+	if (!TransactionIdIsValid(MyProc->xmin) && place != stop->place &&
+		replay_waits_for_snapshots() && place == GetXLogReplayRecPtr(NULL))
+		stop->not_for_us = place;
 }
 
 /*

@@ -23,7 +23,8 @@
 typedef struct CqrsReplayStop
 {
 	bool		looked;
-	XLogRecPtr	place;			/* where replay stands for a snapshot; 0: it goes on */
+	XLogRecPtr	place;			/* where replay was last seen to stand for a snapshot */
+	XLogRecPtr	not_for_us;		/* where it stands for somebody else's */
 	VirtualTransactionId *others;	/* that it may wait for */
 	int			nothers;
 	TimestampTz stopped_at;
@@ -31,5 +32,6 @@ typedef struct CqrsReplayStop
 } CqrsReplayStop;
 
 extern void cqrs_replay_give_way(CqrsReplayStop *stop);
+extern void cqrs_replay_without_snapshot(CqrsReplayStop *stop);
 
 #endif							/* CQRS_REPLAY_STOP_H */

@@ -421,11 +421,15 @@ sleep_until_news(Wait *wait)
 	{
 		(void) ConditionVariableTimedSleep(&wait->board->progress,
 										   Min(Max(left, 1), LOOK_MS), wait_event);
+		/* who has told us may have thought that nobody waits any more */
+		cqrs_board_cut_pauses(wait->board);
 		return true;
 	}
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 Min(Max(left, 1), STANDBY_MS), wait_event);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
+	if (wait->recovering)
+		cqrs_replay_without_snapshot(&wait->replay);
 	return true;
 }

@@ -78,7 +78,6 @@ typedef struct Worker
 	int			n_tasks;
 	uint32		scans;			/* value of "scans" when they were listed */
 	TimestampTz idle_since;		/* 0: it is not */
-	TimestampTz paused_at;		/* end of the last pause */
 	bool		busy_time;
 	MemoryContext scratch;		/* emptied before each batch */
 	MemoryContext lasting;
@@ -326,7 +325,7 @@ record_error(int task, uint32 definition)
 /*
  * Takes the projection that has waited longest.  False when there is nothing
  * to do before *next_retry, which is 0 when there is no such time, and when it is
- * time for a pause: there is no backlog, and each has had a batch since the last one.
+ * time for a pause: there is no backlog, and each has had a batch a moment ago.
  */
 static bool
 choose(int *task, TimestampTz *next_retry)
@@ -348,6 +347,10 @@ choose(int *task, TimestampTz *next_retry)
 			continue;
 		if (cqrs_board_task_ready(entry, worker.database, now))
 		{
+			/* events come together, unless it has a backlog */
+			if (worker.busy_time && !entry->more &&
+				now - entry->served_at < CQRS_BUSY_PAUSE_MS * 1000)
+				continue;
 			if (best < 0 || comes_before(entry, &board->tasks[best], now))
 				best = worker.tasks[i];
 		}
@@ -359,9 +362,6 @@ choose(int *task, TimestampTz *next_retry)
 				*next_retry = due;
 		}
 	}
-	if (best >= 0 && worker.busy_time && !board->tasks[best].more &&
-		board->tasks[best].served_at >= worker.paused_at)
-		best = -1;
 	if (best >= 0)
 	{
 		board->tasks[best].slot = worker.slot - board->slots;
@@ -440,7 +440,6 @@ rest(TimestampTz next_retry)
 	if (worker.busy_time)
 	{
 		cqrs_busy_time_pause(worker.slot, worker.database);
-		worker.paused_at = cqrs_clock();
 		return;
 	}
 	if (pg_atomic_exchange_u32(&worker.slot->sleeping, 1) == 0)
@@ -480,6 +479,7 @@ try_to_leave(void)
 	int			task;
 
 	/* nobody counts on us, as we do not sleep: look once more */
+	worker.busy_time = false;
 	if (!choose(&task, &ignored))
 		return true;
 	serve(task);

@@ -47,7 +47,16 @@ my $somebody_waits = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type 
 $node->safe_psql('d', q{CREATE TABLE old (n int); INSERT INTO old VALUES (1);
 	CREATE FUNCTION counted() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT sum(n)::bigint FROM shop.p_counts';
 	CREATE FUNCTION waited(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN cqrs_wait($1, timeout => '30s'); END $$;
-	SELECT cqrs_create_query('Counted', 'counted()')});
+	SELECT cqrs_create_query('Counted', 'counted()');
+	CREATE FUNCTION is_known(int) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT EXISTS (SELECT FROM old WHERE n > 0)';
+	CREATE DOMAIN known AS int CHECK (is_known(VALUE));
+	CREATE TYPE asked AS (code known);
+	CREATE FUNCTION counted_for(p asked) RETURNS bigint LANGUAGE sql STABLE AS 'SELECT counted()';
+	SELECT cqrs_create_query('CountedFor', 'counted_for(asked)');
+	CREATE FUNCTION look(bigint, jsonb) RETURNS bigint LANGUAGE sql STABLE AS 'SELECT $1 + n FROM old';
+	CREATE AGGREGATE looks(jsonb) (SFUNC = look, STYPE = bigint, INITCOND = 0);
+	CREATE FUNCTION waited_in_loop(token text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+		DECLARE r record; BEGIN FOR r IN SELECT cqrs_wait(token, timeout => '30s') AS w LOOP RETURN r.w; END LOOP; END $$});
 $node->wait_for_catchup($standby);
 
 # A statement waits there while replay is paused; when it goes on, it comes first
@@ -77,7 +86,9 @@ foreach my $statement (
 	q{SELECT cqrs_wait('TOKEN', timeout => '30s')},
 	q{SELECT * FROM cqrs_query('Counted', token => 'TOKEN', timeout => '30s')},
 	q{SELECT q - 1 FROM (SELECT max(q::text)::int AS q FROM cqrs_query('Counted', token => 'TOKEN', timeout => '30s') q LIMIT 1) x},
-	q{BEGIN; SELECT cqrs_wait('TOKEN', timeout => '30s'); COMMIT})
+	q{SELECT * FROM cqrs_query('CountedFor', '{"code": 1}', 'TOKEN', '30s')},
+	q{SELECT 1 WHERE cqrs_wait('TOKEN', timeout => '30s')},
+	q{PREPARE p AS SELECT cqrs_wait($1, timeout => '30s'); BEGIN; SELECT 1 WHERE cqrs_wait('TOKEN', timeout => '30s'); COMMIT})
 {
 	my ($answer, $error) = wait_in_the_way($statement);
 	like($answer, qr/^(t|\d+)\n1$/, '... and gets what it waits for');
@@ -110,6 +121,10 @@ foreach my $statement (
 	q{SELECT cqrs_wait('TOKEN', timeout => '30s'), (SELECT n FROM old)},
 	q{SELECT cqrs_wait('TOKEN', timeout => '30s'), counted()},
 	q{SELECT waited('TOKEN')},
+	q{SELECT waited_in_loop('TOKEN')},
+	q{SELECT cqrs_wait(t, timeout => '30s') FROM unnest('{TOKEN,TOKEN}'::text[]) t},
+	q{SELECT looks(q) FROM cqrs_query('Counted', token => 'TOKEN', timeout => '30s') q},
+	q{PREPARE p AS SELECT cqrs_wait($1, timeout => '30s'); EXECUTE p('TOKEN')},
 	q{BEGIN; DECLARE c CURSOR FOR SELECT n FROM old; SELECT cqrs_wait('TOKEN', timeout => '30s'); COMMIT},
 	q{BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT cqrs_wait('TOKEN', timeout => '30s'); COMMIT})
 {
