@@ -17,8 +17,8 @@
  *		a second.  When we come later than replay stopped, it may be anybody.
  *
  *		That we have no snapshot any more is no use: whom it waits for is decided when it
- *		stops.  But where it stands when we have none, and have not seen it before, it is
- *		not for us.
+ *		stops.  But where it has come to after that, and stands before we take another
+ *		one, it is not for us.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -88,15 +88,25 @@ cqrs_replay_give_way(CqrsReplayStop *stop)
 }
 
 /*
- * To be called while we have no snapshot, before we take another one: what replay waits
- * for now is not us, unless it stood there before.
+ * We have let go of our snapshot.  What comes next in replay may still be about it, what
+ * comes after that is not.
  */
 void
-cqrs_replay_without_snapshot(CqrsReplayStop *stop)
+cqrs_replay_let_go(CqrsReplayStop *stop)
+{
+	pg_memory_barrier();
+	stop->let_go_at = GetXLogReplayRecPtr(NULL);
+}
+
+/*
+ * We have not had one since then, and are about to take another one.
+ */
+void
+cqrs_replay_look_around(CqrsReplayStop *stop)
 {
 	XLogRecPtr	place = GetXLogReplayRecPtr(NULL);
 
-	if (!TransactionIdIsValid(MyProc->xmin) && place != stop->place &&
+	if (place != stop->let_go_at && place != stop->place &&
 		replay_waits_for_snapshots() && place == GetXLogReplayRecPtr(NULL))
 		stop->not_for_us = place;
 }

@@ -24,6 +24,7 @@ typedef struct CqrsReplayStop
 {
 	bool		looked;
 	XLogRecPtr	place;			/* where replay was last seen to stand for a snapshot */
+	XLogRecPtr	let_go_at;		/* where it was when we had no snapshot any more */
 	XLogRecPtr	not_for_us;		/* where it stands for somebody else's */
 	VirtualTransactionId *others;	/* that it may wait for */
 	int			nothers;
@@ -32,6 +33,7 @@ typedef struct CqrsReplayStop
 } CqrsReplayStop;
 
 extern void cqrs_replay_give_way(CqrsReplayStop *stop);
-extern void cqrs_replay_without_snapshot(CqrsReplayStop *stop);
+extern void cqrs_replay_let_go(CqrsReplayStop *stop);
+extern void cqrs_replay_look_around(CqrsReplayStop *stop);
 
 #endif							/* CQRS_REPLAY_STOP_H */

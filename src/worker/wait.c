@@ -416,6 +416,8 @@ sleep_until_news(Wait *wait)
 	}
 	if (wait->only_waits)
 		wait->only_waits = cqrs_let_go_of_snapshot();
+	if (wait->only_waits && wait->recovering)
+		cqrs_replay_let_go(&wait->replay);
 
 	if (wait->board)
 	{
@@ -429,7 +431,7 @@ sleep_until_news(Wait *wait)
 					 Min(Max(left, 1), STANDBY_MS), wait_event);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
-	if (wait->recovering)
-		cqrs_replay_without_snapshot(&wait->replay);
+	if (wait->only_waits && wait->recovering)
+		cqrs_replay_look_around(&wait->replay);
 	return true;
 }
