@@ -249,42 +249,6 @@ cqrs_board_wake_launcher(void)
 		SetLatch(&launcher->procLatch);
 }
 
-/*
- * Do the workers think that there is nothing to do for a projection?
- */
-bool
-cqrs_board_is_idle(CqrsBoardDatabase *database, const char *projection)
-{
-	CqrsBoard  *board = cqrs_board_lock(LW_SHARED);
-	int			task = cqrs_board_task(database->oid, -1, projection, false, false);
-	bool		result = false;
-
-	if (task >= 0)
-		result = board->tasks[task].running && board->tasks[task].slot < 0 &&
-			!board->tasks[task].more &&
-			board->tasks[task].seen == pg_atomic_read_u64(&database->appended);
-	cqrs_board_unlock();
-	return result;
-}
-
-/*
- * Where the cursor of a projection was when a worker wrote it last; invalid
- * when nobody knows.
- */
-ItemPointerData
-cqrs_board_cursor_place(CqrsBoardDatabase *database, const char *projection)
-{
-	CqrsBoard  *board = cqrs_board_lock(LW_SHARED);
-	int			task = cqrs_board_task(database->oid, -1, projection, false, false);
-	ItemPointerData place;
-
-	ItemPointerSetInvalid(&place);
-	if (task >= 0)
-		place = board->tasks[task].cursor_place;
-	cqrs_board_unlock();
-	return place;
-}
-
 CqrsBoardDatabase *
 cqrs_board_find_database(Oid oid)
 {

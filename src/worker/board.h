@@ -184,6 +184,8 @@ extern void cqrs_board_announce(CqrsBoardDatabase *database);
 extern void cqrs_board_cut_pauses(const CqrsBoardDatabase *database);
 extern void cqrs_board_wake(CqrsBoardDatabase *database);
 extern void cqrs_board_wake_launcher(void);
+
+/* projections, by name */
 extern bool cqrs_board_is_idle(CqrsBoardDatabase *database, const char *projection);
 extern ItemPointerData cqrs_board_cursor_place(CqrsBoardDatabase *database, const char *projection);
 

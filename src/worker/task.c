@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * task.c
- *		Projections on the board, seen as work to do: found, and when they are due.
+ *		Projections on the board, seen as work to do: found, when they are due, how far they are.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -79,6 +79,42 @@ cqrs_board_task_due(const CqrsBoardTask *task, TimestampTz now)
 	if (task->failures > 0 && now < task->retry_at)
 		return task->retry_at;
 	return Max(task->not_before, task->due);
+}
+
+/*
+ * Do the workers think that there is nothing to do for a projection?
+ */
+bool
+cqrs_board_is_idle(CqrsBoardDatabase *database, const char *projection)
+{
+	CqrsBoard  *board = cqrs_board_lock(LW_SHARED);
+	int			task = cqrs_board_task(database->oid, -1, projection, false, false);
+	bool		result = false;
+
+	if (task >= 0)
+		result = board->tasks[task].running && board->tasks[task].slot < 0 &&
+			!board->tasks[task].more &&
+			board->tasks[task].seen == pg_atomic_read_u64(&database->appended);
+	cqrs_board_unlock();
+	return result;
+}
+
+/*
+ * Where the cursor of a projection was when a worker wrote it last; invalid
+ * when nobody knows.
+ */
+ItemPointerData
+cqrs_board_cursor_place(CqrsBoardDatabase *database, const char *projection)
+{
+	CqrsBoard  *board = cqrs_board_lock(LW_SHARED);
+	int			task = cqrs_board_task(database->oid, -1, projection, false, false);
+	ItemPointerData place;
+
+	ItemPointerSetInvalid(&place);
+	if (task >= 0)
+		place = board->tasks[task].cursor_place;
+	cqrs_board_unlock();
+	return place;
 }
 
 /*
