@@ -195,6 +195,7 @@ cqrs_cursor_write(const char *name, ItemPointer tid, const CqrsCursor *cursor)
 
 	cqrs_table_begin(&table, "cursor");
 	cursor_to_row(cursor, name, &table);
+	Assert(ItemPointerIsValid(tid));
 	if (!cqrs_row_update(&table, tid))
 		elog(ERROR, "cursor \"%s\" was changed while it was locked", name);
 	*tid = table.slot->tts_tid;
@@ -241,6 +242,16 @@ cqrs_cursor_has_delivered(const CqrsCursor *cursor, int32 incarnation, TupleTabl
 		(cursor->target.snapshot && position <= cursor->position &&
 		 cqrs_snapshot_shows(cursor->target.snapshot, xid)) ||
 		(FullTransactionIdEquals(xid, cursor->own_xid) && position <= cursor->own_position);
+}
+
+/*
+ * What is behind it for certain, without the events of transactions that were still
+ * running, or whose step is not finished.
+ */
+CqrsDelivered
+cqrs_cursor_delivered(const CqrsCursor *cursor)
+{
+	return (CqrsDelivered) {.incarnation = cursor->incarnation, .below = cursor->done.snapshot->xmin};
 }
 
 /*

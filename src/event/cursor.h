@@ -48,6 +48,17 @@ typedef struct CqrsCursor
 	int64		own_position;
 } CqrsCursor;
 
+/*
+ * What is known of a cursor at a glance: the transactions of the incarnation with
+ * smaller numbers, and all of earlier ones, have ended, and their events have been
+ * delivered.
+ */
+typedef struct CqrsDelivered
+{
+	int32		incarnation;	/* 0: nothing is known */
+	FullTransactionId below;
+} CqrsDelivered;
+
 extern PGDLLEXPORT void cqrs_cursor_create(const char *name);
 extern PGDLLEXPORT bool cqrs_cursor_drop(const char *name);
 
@@ -62,6 +73,7 @@ extern void cqrs_cursor_write(const char *name, ItemPointer tid, const CqrsCurso
 extern void cqrs_cursor_copy(const char *from, const char *to);
 extern bool cqrs_cursor_has_delivered(const CqrsCursor *cursor, int32 incarnation,
 									  TupleTableSlot *event);
+extern CqrsDelivered cqrs_cursor_delivered(const CqrsCursor *cursor);
 extern CqrsMoment cqrs_moment_take(void);
 
 #endif							/* CQRS_CURSOR_H */

@@ -201,16 +201,17 @@ cqrs_reader_rewind(CqrsReader *reader, const CqrsCursor *mark)
 		reader->phase = READER_END;
 }
 
-void
+CqrsDelivered
 cqrs_reader_save(CqrsReader *reader)
 {
-	if (!reader->changed)
-		return;
-	Assert(ItemPointerIsValid(&reader->place));
-	cqrs_cursor_write(reader->name, &reader->place, &reader->cursor);
-	if (reader->hint)
-		*reader->hint = reader->place;
-	reader->changed = false;
+	if (reader->changed)
+	{
+		cqrs_cursor_write(reader->name, &reader->place, &reader->cursor);
+		if (reader->hint)
+			*reader->hint = reader->place;
+		reader->changed = false;
+	}
+	return cqrs_cursor_delivered(&reader->cursor);
 }
 
 void

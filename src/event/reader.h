@@ -60,10 +60,10 @@ extern void cqrs_reader_finish(CqrsReader *reader);
 
 /*
  * Makes what has been read count as delivered, from the commit of the current
- * transaction on.  Called in the (sub)transaction that has locked the cursor first:
+ * transaction on, and says what that is.  Called in the (sub)transaction that has locked the cursor first:
  * a lock and an update by two of them make a multixact, each time.
  */
-extern PGDLLEXPORT void cqrs_reader_save(CqrsReader *reader);
+extern PGDLLEXPORT CqrsDelivered cqrs_reader_save(CqrsReader *reader);
 
 extern PGDLLEXPORT void cqrs_reader_close(CqrsReader *reader);
 

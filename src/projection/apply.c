@@ -231,7 +231,7 @@ apply_batch(Run *run)
 	}
 	else
 	{
-		cqrs_reader_save(run->reader);
+		run->result.delivered = cqrs_reader_save(run->reader);
 		if (run->seen > 0)
 			CQRS_STOP_POINT("batch-saved");
 		cqrs_reader_close(run->reader);
@@ -406,7 +406,7 @@ apply_by_halves(Run *run)
 		cqrs_reader_rewind(run->reader, &batch->marks[batch->end]);
 		run->exhausted = false;
 	}
-	cqrs_reader_save(run->reader);
+	run->result.delivered = cqrs_reader_save(run->reader);
 	cqrs_reader_close(run->reader);
 	run->result.applied += batch->applied;
 	run->result.parked += batch->end - batch->applied;

@@ -31,6 +31,7 @@ typedef struct CqrsApplyResult
 	int32		build;			/* the live one; 0: none */
 	bool		needs_indexes;	/* a value has come up that one that is left out may refuse */
 	ItemPointerData cursor_place;	/* hint: where the cursor's row is, if anywhere */
+	CqrsDelivered delivered;	/* by the cursor, from the commit on */
 } CqrsApplyResult;
 
 /*

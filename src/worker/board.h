@@ -26,6 +26,9 @@
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 
+#include "event/cursor.h"
+#include "event/token.h"
+
 /* sizes of the tables; src/README.md says what happens when one is full */
 #define CQRS_MAX_DATABASES	512
 #define CQRS_MAX_POOLS		1024
@@ -105,6 +108,8 @@ typedef struct CqrsBoardTask
 	int32		build;			/* hint: the live one; 0: who knows */
 	uint32		build_definition;	/* value of "definition" at that time */
 	ItemPointerData cursor_place;	/* hint: where its cursor is */
+	CqrsDelivered delivered;	/* by the live build's cursor */
+	uint32		delivered_definition;	/* value of "definition" before that batch; else nothing is known */
 	int64		parked;			/* counters, since the server started */
 	int64		batches;
 	int64		errors;
@@ -188,6 +193,9 @@ extern void cqrs_board_wake_launcher(void);
 /* projections, by name */
 extern bool cqrs_board_is_idle(CqrsBoardDatabase *database, const char *projection);
 extern ItemPointerData cqrs_board_cursor_place(CqrsBoardDatabase *database, const char *projection);
+extern void cqrs_board_set_delivered(int task, CqrsDelivered delivered, uint32 definition);
+extern bool cqrs_board_has_delivered(CqrsBoardDatabase *database, const char *projection,
+									 const CqrsToken *token);
 
 /* the caller holds the lock */
 extern int	cqrs_board_pool(Oid database, Oid owner, bool create);

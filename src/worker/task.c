@@ -118,6 +118,43 @@ cqrs_board_cursor_place(CqrsBoardDatabase *database, const char *projection)
 }
 
 /*
+ * How far its live build is, as a worker of it knows that has just committed, and that
+ * has begun when the database's counter had that value.  Fit for the end of a transaction.
+ */
+void
+cqrs_board_set_delivered(int task, CqrsDelivered delivered, uint32 definition)
+{
+	CqrsBoard  *board = cqrs_board_lock(LW_EXCLUSIVE);
+
+	board->tasks[task].delivered = delivered;
+	board->tasks[task].delivered_definition = definition;
+	cqrs_board_unlock();
+}
+
+/*
+ * Has the transaction of the token, which is known to be one of ours, ended, and what it
+ * has appended reached the live build of the projection?  False also when that is not known here.
+ */
+bool
+cqrs_board_has_delivered(CqrsBoardDatabase *database, const char *projection, const CqrsToken *token)
+{
+	CqrsBoard  *board = cqrs_board_lock(LW_SHARED);
+	int			i = cqrs_board_task(database->oid, -1, projection, false, false);
+	bool		result = false;
+
+	if (i >= 0 && board->tasks[i].delivered_definition == pg_atomic_read_u32(&database->definition))
+	{
+		const CqrsDelivered *delivered = &board->tasks[i].delivered;
+
+		result = delivered->incarnation > token->incarnation ||
+			(delivered->incarnation == token->incarnation &&
+			 FullTransactionIdPrecedes(token->xid, delivered->below));
+	}
+	cqrs_board_unlock();
+	return result;
+}
+
+/*
  * A place for a task: a free one, or the one that has waited longest of those
  * that do not run.
  */

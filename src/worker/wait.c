@@ -75,6 +75,7 @@ typedef struct Wait
 {
 	CqrsToken	token;
 	CqrsTokenState state;
+	bool		looked;			/* so it is a transaction of this server */
 	bool		named;			/* has the caller named them? */
 	List	   *projections;	/* names that remain to be waited for */
 	TimestampTz deadline;
@@ -99,6 +100,8 @@ static void read_token(const char *text, CqrsToken *token);
 static List *all_that_run(bool *named);
 static List *list_projections(ArrayType *array, bool must_exist);
 static Verdict look(Wait *wait);
+static bool all_is_delivered(const Wait *wait);
+static bool is_delivered(const Wait *wait, const char *name);
 static void look_for_workers(Wait *wait);
 static Verdict look_at_token(Wait *wait);
 static Verdict look_at_projection(Wait *wait, const char *name);
@@ -227,10 +230,13 @@ look(Wait *wait)
 	Verdict		verdict = VERDICT_DONE;
 
 	look_for_workers(wait);
+	if (wait->looked && all_is_delivered(wait))
+		return VERDICT_DONE;
 	MemoryContextReset(wait->scratch);
 	before = MemoryContextSwitchTo(wait->scratch);
 	if (wait->state == CQRS_TOKEN_OPEN)
 		verdict = look_at_token(wait);
+	wait->looked = true;
 	while (verdict == VERDICT_DONE && wait->state == CQRS_TOKEN_EVENTS && wait->projections != NIL)
 	{
 		verdict = look_at_projection(wait, linitial(wait->projections));
@@ -239,6 +245,32 @@ look(Wait *wait)
 	}
 	MemoryContextSwitchTo(before);
 	return verdict;
+}
+
+/*
+ * What the board says will do when it is yes: who is woken by a worker need not read
+ * what that has just written.
+ */
+static bool
+all_is_delivered(const Wait *wait)
+{
+	ListCell   *lc;
+
+	foreach(lc, wait->projections)
+		if (!is_delivered(wait, lfirst(lc)))
+			return false;
+	return wait->projections != NIL;
+}
+
+/*
+ * A transaction that was prepared under another timeline is not looked up: its token
+ * might as well name one that this server never had.
+ */
+static bool
+is_delivered(const Wait *wait, const char *name)
+{
+	return wait->board && wait->token.timeline == GetWALInsertionTimeLine() &&
+		cqrs_board_has_delivered(wait->board, name, &wait->token);
 }
 
 /*
@@ -289,10 +321,13 @@ look_at_token(Wait *wait)
 static Verdict
 look_at_projection(Wait *wait, const char *name)
 {
-	CqrsProjection *projection = cqrs_projection_find(name);
+	CqrsProjection *projection;
 	bool		caught_up = false;
 	ItemPointerData place;
 
+	if (is_delivered(wait, name))
+		return VERDICT_DONE;
+	projection = cqrs_projection_find(name);
 	for (;;)
 	{
 		Verdict		verdict;

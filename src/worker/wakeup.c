@@ -50,6 +50,9 @@ typedef struct Notes
 	uint32		list_databases; /* CQRS_LIST_... */
 	bool		blocked;
 	bool		progressed;
+	int			task;			/* of what has progressed, with how far, and since when */
+	CqrsDelivered delivered;
+	uint32		definition;
 } Notes;
 
 static Notes notes;
@@ -117,13 +120,18 @@ cqrs_wakeup_unblock(void)
 
 /*
  * When the transaction commits, whoever waits for a projection is to look: at once,
- * and not only when all that a commit has to tidy up is done.
+ * and not only when all that a commit has to tidy up is done.  The board says then
+ * what has been delivered.
  */
 void
-cqrs_wakeup_progress(CqrsBoardDatabase *database)
+cqrs_wakeup_progress(CqrsBoardDatabase *database, int task, CqrsDelivered delivered,
+					 uint32 definition)
 {
 	notes.database = database;
 	notes.progressed = true;
+	notes.task = task;
+	notes.delivered = delivered;
+	notes.definition = definition;
 }
 
 /*
@@ -238,7 +246,10 @@ tell(bool prepared)
 	if (notes.appended)
 		cqrs_board_announce(database);
 	if (notes.progressed)
+	{
+		cqrs_board_set_delivered(notes.task, notes.delivered, notes.definition);
 		ConditionVariableBroadcast(&database->progress);
+	}
 }
 
 /*

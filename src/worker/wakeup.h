@@ -20,7 +20,8 @@ extern void cqrs_wakeup_in_worker(void);
 extern void cqrs_wakeup_list_databases(uint32 which);
 extern void cqrs_wakeup_scan(void);
 extern void cqrs_wakeup_unblock(void);
-extern void cqrs_wakeup_progress(CqrsBoardDatabase *database);
+extern void cqrs_wakeup_progress(CqrsBoardDatabase *database, int task,
+								 CqrsDelivered delivered, uint32 definition);
 extern void cqrs_wakeup_prepared(void);
 
 #endif							/* CQRS_WAKEUP_H */

@@ -273,7 +273,7 @@ apply_in_transaction(const CqrsBoardTask *entry, uint32 definition)
 	if (result.swapped)
 		cqrs_wakeup_scan();
 	if (result.result.status != CQRS_APPLY_NOT_RUNNING)
-		cqrs_wakeup_progress(worker.database);
+		cqrs_wakeup_progress(worker.database, worker.slot->task, result.result.delivered, definition);
 	if (result.result.applied > 0)
 		CQRS_STOP_POINT("worker-commits");
 	CommitTransactionCommand();

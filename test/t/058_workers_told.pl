@@ -97,7 +97,11 @@ my $dir = PostgreSQL::Test::Utils::tempdir();
 append_to_file("$dir/emit.sql", q{SELECT cqrs_emit('busy-' || :client_id, 'T');});
 append_to_file("$dir/wait.sql", q{
 	SELECT cqrs_emit('busy-' || :client_id, 'T');
-	DO $$BEGIN ASSERT cqrs_wait(timeout => '1min'), 'nobody has told'; END$$;});
+	SELECT cqrs_stream_version('busy-' || :client_id) AS version \gset
+	DO $$BEGIN
+		ASSERT cqrs_wait(timeout => '1min'), 'nobody has told';
+		ASSERT (SELECT last FROM shop.t_counts WHERE stream = 'busy-:client_id') >= :version, 'it is not there';
+	END$$;});
 foreach my $burst (1 .. 3)
 {
 	command_ok([ 'pgbench', '-n', '-c', 8, '-j', 2, '-t', 1500, '-f', "$dir/emit.sql", $node->connstr('d') ], "$burst: many commit events");
@@ -106,6 +110,29 @@ foreach my $burst (1 .. 3)
 command_ok([ 'pgbench', '-n', '-c', 8, '-j', 2, '-t', 500, '-f', "$dir/emit.sql\@9", '-f', "$dir/wait.sql\@1", $node->connstr('d') ],
 	'who waits among them is told');
 caught_up_ok($node, 'd', 't', '... and what comes last is found');
+
+# What a worker has told of itself is believed, without a look at the cursor, until a
+# projection is changed
+my $token = $node->safe_psql('d', q{DO $$BEGIN PERFORM cqrs_emit('told', 'T'); END$$; SELECT cqrs_token()});
+my $wait = "SET lock_timeout = '1s'; SELECT cqrs_wait('$token', '{t}')";
+is($node->safe_psql('d', $wait), 't', 'an event has been applied');
+my $owner = $node->background_psql('d');
+$owner->query_safe('BEGIN; LOCK TABLE cqrs.cursor');
+is($node->safe_psql('d', $wait), 't', '... which is known without a look at the cursor');
+$node->safe_psql('d', q{SELECT cqrs_create_projection('u', 'shop', 'CREATE TABLE u_counts (n int)')});
+like(($node->psql('d', $wait))[2], qr/lock timeout/, '... until somebody changes a projection');
+$owner->quit;
+is($node->safe_psql('d', $wait), 't', '... and then the cursor tells');
+
+# ... and not of its successor
+stop_at($node, 'worker-commits');
+$node->safe_psql('d', q{SELECT cqrs_drop_projection('t')});
+define_projection($node, 'd', 't');
+stopped_at($node, 'worker-commits');
+is($node->safe_psql('d', "SELECT cqrs_wait('$token', '{t}', '10ms')"), 'f', 'another projection of that name has not applied it yet');
+$node->safe_psql('d', q{SELECT cqrs_test.go_on('worker-commits')});
+is($node->safe_psql('d', "SELECT cqrs_wait('$token', '{t}')"), 't', '... and comes to that');
+caught_up_ok($node, 'd', 't', '... and to all else');
 
 $node->stop;
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|terminated by signal/, 'no crash');
