@@ -134,6 +134,7 @@ OBJS = \
 	src/worker/settled.o \
 	src/worker/status_sql.o \
 	src/worker/task.o \
+	src/worker/turn.o \
 	src/worker/utility.o \
 	src/worker/wait.o \
 	src/worker/wakeup.o \

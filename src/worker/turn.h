@@ -17,8 +17,8 @@
 
 /*
  * Applies a batch for the worker, who has taken the task.  True when there may be
- * more.
+ * more.  The context is emptied first.
  */
-extern bool cqrs_turn_apply(CqrsBoardSlot *slot, CqrsBoardDatabase *database);
+extern bool cqrs_turn_apply(CqrsBoardSlot *slot, CqrsBoardDatabase *database, MemoryContext scratch);
 
 #endif							/* CQRS_TURN_H */

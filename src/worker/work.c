@@ -4,17 +4,13 @@
  *		A worker: serves the projections of one owner in one database.
  *
  * NOTES
- *		The unit of work is one batch of one projection, in one transaction,
- *		and what happens in it is cqrs_projection_apply()'s business.  Here is
- *		only who comes next, and what becomes of an error.
+ *		The unit of work is one batch of one projection (turn.c).  Here is
+ *		only who comes next.
  *
  *		A worker takes the projection that has waited longest, keeps it for a
  *		slice of time or until there is nothing more to apply, and puts it
  *		back.  While it has it no other worker does.  Between batches a worker
  *		holds no lock, no snapshot and no transaction.
- *
- *		An error is logged and recorded, in a transaction of its own, and the
- *		projection is left alone for a while; the worker goes on with others.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -25,32 +21,23 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
 #include "base/compat.h"
-#include "base/extension.h"
 #include "base/guc.h"
-#include "base/stop_point.h"
 #include "event/recent.h"
-#include "projection/apply.h"
-#include "projection/registry.h"
 #include "projection/run_as.h"
-#include "projection/upkeep.h"
-#include "worker/backoff.h"
 #include "worker/busy_time.h"
 #include "worker/process.h"
-#include "worker/settled.h"
+#include "worker/turn.h"
 #include "worker/wakeup.h"
 
 extern PGDLLEXPORT void cqrs_worker_main(Datum main_arg);
@@ -60,9 +47,6 @@ extern PGDLLEXPORT void cqrs_worker_main(Datum main_arg);
 
 /* a build beside the live one gets a step after so long, whatever else there is to do */
 #define OTHERS_MS 500
-
-/* whether a restore has ended is asked so often */
-#define UNSETTLED_MS 1000
 
 /* a worker without work goes after so long */
 #define IDLE_MS (10 * 1000)
@@ -80,15 +64,11 @@ typedef struct Worker
 	TimestampTz idle_since;		/* 0: it is not */
 	bool		busy_time;
 	MemoryContext scratch;		/* emptied before each batch */
-	MemoryContext lasting;
 } Worker;
 
 static Worker worker;
 
 static void serve(int task);
-static bool apply_one_batch(int task);
-static CqrsUpkeep apply_in_transaction(const CqrsBoardTask *entry, uint32 definition);
-static void record_error(int task, uint32 definition);
 static bool choose(int *task, TimestampTz *next_retry);
 static bool comes_before(const CqrsBoardTask *a, const CqrsBoardTask *b, TimestampTz now);
 static void list_tasks(const CqrsBoard *board);
@@ -113,9 +93,7 @@ cqrs_worker_main(Datum main_arg)
 	worker.database = cqrs_board_my_database();
 	if (worker.database == NULL)
 		proc_exit(0);
-	worker.lasting = AllocSetContextCreate(TopMemoryContext, "cqrs worker",
-										   ALLOCSET_DEFAULT_SIZES);
-	worker.scratch = AllocSetContextCreate(worker.lasting, "cqrs batch", ALLOCSET_DEFAULT_SIZES);
+	worker.scratch = AllocSetContextCreate(TopMemoryContext, "cqrs batch", ALLOCSET_DEFAULT_SIZES);
 	cqrs_process_set_state(worker.slot, CQRS_SLOT_IDLE, -1);
 
 	for (;;)
@@ -160,166 +138,12 @@ serve(int task)
 	 * together, and so that what is live comes before what is being rebuilt.
 	 */
 	cqrs_recent_keep(worker.n_tasks > 1);
-	while (apply_one_batch(task) && !worker.slot->leave && worker.n_tasks == 1 && !entry->others &&
+	while (cqrs_turn_apply(worker.slot, worker.database, worker.scratch) && !worker.slot->leave && worker.n_tasks == 1 && !entry->others &&
 		   cqrs_clock() < end)
 		;
 
 	put_back(task);
 	cqrs_process_set_state(worker.slot, CQRS_SLOT_IDLE, -1);
-}
-
-/*
- * True when there may be more.
- */
-static bool
-apply_one_batch(int task)
-{
-	CqrsBoardTask *entry = &cqrs_board()->tasks[task];
-	uint64		appended = pg_atomic_read_u64(&worker.database->appended);
-	uint32		definition = pg_atomic_read_u32(&worker.database->definition);
-	CqrsUpkeep volatile result = {.result = {.status = CQRS_APPLY_NOT_RUNNING}};
-	bool volatile failed = false;
-
-	/* what is read from the database from now on is as new as those counters */
-	pg_read_barrier();
-	MemoryContextReset(worker.scratch);
-	MemoryContextSwitchTo(worker.scratch);
-
-	PG_TRY();
-	{
-		CqrsUpkeep	r = apply_in_transaction(entry, definition);
-
-		result.result.status = r.result.status;
-		result.result.applied = r.result.applied;
-		result.result.parked = r.result.parked;
-		result.result.build = r.result.build;
-		result.result.cursor_place = r.result.cursor_place;
-		result.not_before = r.not_before;
-		result.due = r.due;
-	}
-	PG_CATCH();
-	{
-		failed = true;
-		record_error(task, definition);
-	}
-	PG_END_TRY();
-
-	MemoryContextSwitchTo(worker.scratch);
-	cqrs_board_lock(LW_EXCLUSIVE);
-	if (!failed)
-	{
-		entry->failures = 0;
-		cqrs_board()->pools[worker.slot->pool].failures = 0;
-		/* that there is nobody to come after us is for a scan to find out */
-		if (cqrs_board()->pools[worker.slot->pool].problem != CQRS_POOL_NO_LOGIN)
-			cqrs_board()->pools[worker.slot->pool].problem = CQRS_POOL_FINE;
-		entry->build = result.result.build;
-		entry->build_definition = definition;
-		entry->cursor_place = result.result.cursor_place;
-		entry->parked += result.result.parked;
-		entry->batches++;
-		entry->not_before = result.not_before;
-		entry->due = result.due;
-		entry->more = (result.result.status == CQRS_APPLY_MORE);
-		if (result.result.status == CQRS_APPLY_CAUGHT_UP)
-			entry->seen = appended;
-		/* when it has been changed since we looked, look again */
-		else if (result.result.status == CQRS_APPLY_NOT_RUNNING)
-			entry->running = entry->more =
-				(definition != pg_atomic_read_u32(&worker.database->definition));
-	}
-	cqrs_board_unlock();
-	/* of a batch, the commit has told; that there will be none, nobody has yet */
-	if (failed || result.result.status == CQRS_APPLY_NOT_RUNNING)
-		ConditionVariableBroadcast(&worker.database->progress);
-
-	/* whoever waits is on the way: what is left to do takes none of his time */
-	if (!failed)
-	{
-		pgstat_report_stat(false);
-		pgstat_report_activity(STATE_IDLE, NULL);
-	}
-	return !failed && result.result.status == CQRS_APPLY_MORE;
-}
-
-static CqrsUpkeep
-apply_in_transaction(const CqrsBoardTask *entry, uint32 definition)
-{
-	CqrsApplyOptions options = {.max_events = PG_INT64_MAX};
-	CqrsUpkeep	result = {.result = {.status = CQRS_APPLY_NOT_RUNNING}};
-
-	if (entry->build_definition == definition)
-		options.build = entry->build;
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	pgstat_report_activity(STATE_RUNNING, entry->others ? "rebuilding" : "applying events");
-
-	/* a worker may outlive the extension, or its version, for a moment */
-	if (cqrs_extension_is_ready())
-	{
-		PushActiveSnapshot(GetTransactionSnapshot());
-		if (!cqrs_database_is_settled())
-		{
-			result.result.status = CQRS_APPLY_CAUGHT_UP;
-			result.not_before = result.due = TimestampTzPlusMilliseconds(cqrs_clock(), UNSETTLED_MS);
-		}
-		else if (entry->others)
-			result = cqrs_projection_upkeep(NameStr(entry->name), PG_INT64_MAX, false);
-		else
-			result.result = cqrs_projection_apply_with(NameStr(entry->name), &options);
-		PopActiveSnapshot();
-	}
-	/* a projection that had stopped runs again, and its own task is to be found */
-	if (result.swapped)
-		cqrs_wakeup_scan();
-	if (result.result.status != CQRS_APPLY_NOT_RUNNING)
-		cqrs_wakeup_progress(worker.database, worker.slot->task, result.result.delivered, definition);
-	if (result.result.applied > 0)
-		CQRS_STOP_POINT("worker-commits");
-	CommitTransactionCommand();
-	if (result.result.applied > 0)
-		CQRS_STOP_POINT("worker-committed");
-	return result;
-}
-
-/*
- * Called with an error that has been thrown.  Rolls back, and remembers.
- */
-static void
-record_error(int task, uint32 definition)
-{
-	CqrsBoardTask *entry = &cqrs_board()->tasks[task];
-	ErrorData  *error;
-	int			delay;
-
-	MemoryContextSwitchTo(worker.scratch);
-	error = CopyErrorData();
-	HOLD_INTERRUPTS();
-	EmitErrorReport();
-	AbortCurrentTransaction();
-	FlushErrorState();
-	RESUME_INTERRUPTS();
-	pgstat_report_activity(STATE_IDLE, NULL);
-
-	cqrs_board_lock(LW_EXCLUSIVE);
-	delay = cqrs_backoff(++entry->failures);
-	entry->errors++;
-	entry->more = true;
-	entry->retry_definition = definition;
-	entry->retry_at = TimestampTzPlusMilliseconds(cqrs_clock(), delay);
-	cqrs_board_unlock();
-
-	/* should this fail, too, the process ends and the launcher paces */
-	StartTransactionCommand();
-	if (cqrs_extension_state(NULL) == CQRS_EXTENSION_READY)
-	{
-		PushActiveSnapshot(GetTransactionSnapshot());
-		cqrs_projection_set_error(NameStr(entry->name),
-								  psprintf("%s (SQLSTATE %s)", error->message,
-										   unpack_sql_state(error->sqlerrcode)));
-		PopActiveSnapshot();
-	}
-	CommitTransactionCommand();
 }
 
 /*
