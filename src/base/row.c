@@ -34,6 +34,7 @@
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/predicate.h"
+#include "storage/smgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -55,13 +56,28 @@ static bool key_matches(TupleTableSlot *slot, text *key);
 pg_noreturn static void serialization_failure(void);
 
 /*
+ * Has the table, which we have locked, a block of that number?
+ *
+ * While it is locked it may only grow; if it was cut off before, that has told us to
+ * forget its size.  So what we have known once will do, and the file system is
+ * asked, which may take as long as to read the row, for what lies beyond.
+ */
+bool
+cqrs_block_exists(Relation rel, BlockNumber block)
+{
+	BlockNumber known = RelationGetSmgr(rel)->smgr_cached_nblocks[MAIN_FORKNUM];
+
+	return (known != InvalidBlockNumber && block < known) ||
+		block < RelationGetNumberOfBlocks(rel);
+}
+
+/*
  * Is the row with this key at that place, and alive for us?
  */
 bool
 cqrs_row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot)
 {
-	if (!ItemPointerIsValid(tid) ||
-		ItemPointerGetBlockNumber(tid) >= RelationGetNumberOfBlocks(rel))
+	if (!ItemPointerIsValid(tid) || !cqrs_block_exists(rel, ItemPointerGetBlockNumber(tid)))
 		return false;
 	if (!table_tuple_fetch_row_version(rel, tid, SnapshotSelf, slot))
 		return false;

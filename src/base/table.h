@@ -49,6 +49,7 @@ extern bool cqrs_table_find(CqrsTable *table, ScanKeyData *keys, int nkeys,
 							TransactionId *updater);
 extern void cqrs_table_end(CqrsTable *table);
 
+extern bool cqrs_block_exists(Relation rel, BlockNumber block);
 extern bool cqrs_row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot);
 extern bool cqrs_row_find(Relation rel, text *key, ItemPointer hint,
 						  TupleTableSlot *slot, TransactionId *updater);

@@ -293,7 +293,7 @@ claim_is_at(CqrsTable *table, const CqrsLedgerRow *row, ItemPointer place)
 	TupleTableSlot *slot = table->slot;
 	bool		isnull;
 
-	return ItemPointerGetBlockNumber(place) < RelationGetNumberOfBlocks(table->rel) &&
+	return cqrs_block_exists(table->rel, ItemPointerGetBlockNumber(place)) &&
 		table_tuple_fetch_row_version(table->rel, place, SnapshotSelf, slot) &&
 		memcmp(DatumGetUUIDP(slot_getattr(slot, COL_COMMAND_ID, &isnull)), row->command_id,
 			   UUID_LEN) == 0 &&

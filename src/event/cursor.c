@@ -289,7 +289,7 @@ find_near(Relation rel, text *key, ItemPointer hint, TupleTableSlot *slot)
 		if (cqrs_row_at(rel, key, &tid, slot))
 			return true;
 		if (!ItemPointerIsValid(&tid) ||
-			ItemPointerGetBlockNumber(&tid) >= RelationGetNumberOfBlocks(rel) ||
+			!cqrs_block_exists(rel, ItemPointerGetBlockNumber(&tid)) ||
 			!table_tuple_fetch_row_version(rel, &tid, SnapshotAny, slot))
 			return false;
 		tuple = ExecFetchSlotHeapTuple(slot, false, NULL);

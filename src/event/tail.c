@@ -197,7 +197,7 @@ is_ours_at(CqrsTail *tail, CqrsTable *events, ItemPointer place)
 	TupleTableSlot *slot = events->slot;
 
 	if (!ItemPointerIsValid(place) ||
-		ItemPointerGetBlockNumber(place) >= RelationGetNumberOfBlocks(events->rel) ||
+		!cqrs_block_exists(events->rel, ItemPointerGetBlockNumber(place)) ||
 		!table_tuple_fetch_row_version(events->rel, place, SnapshotSelf, slot) ||
 		!is_ours(slot) ||
 		!DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID,

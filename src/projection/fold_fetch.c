@@ -106,7 +106,6 @@ probe(CqrsFoldTable *table, CqrsFoldRow **rows, int n)
 	CqrsFoldOpen *open = table->open;
 	ScanKeyData keys[INDEX_MAX_KEYS];
 	IndexScanDesc scan;
-	BlockNumber blocks = RelationGetNumberOfBlocks(open->rel);
 
 	begin_keys(table, keys);
 	scan = cqrs_index_beginscan(open->rel, open->index, GetActiveSnapshot(), table->nkeys);
@@ -115,7 +114,7 @@ probe(CqrsFoldTable *table, CqrsFoldRow **rows, int n)
 		CqrsFoldRow *row = rows[i];
 
 		CHECK_FOR_INTERRUPTS();
-		if (!is_full(table) && cqrs_fold_place_recall(table, row, blocks))
+		if (!is_full(table) && cqrs_fold_place_recall(table, row))
 			continue;
 		for (int k = 0; k < table->nkeys; k++)
 			keys[k].sk_argument = row->values[table->keys[k].attno - 1];

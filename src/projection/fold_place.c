@@ -27,6 +27,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
+#include "base/table.h"
 #include "projection/fold_table.h"
 
 /* a power of two: 80 kB a table */
@@ -55,10 +56,10 @@ cqrs_fold_place_remember(CqrsFoldTable *table, const CqrsFoldRow *row, ItemPoint
 }
 
 /*
- * Loads the row, if it is where it was.  "blocks" is the size of the table.
+ * Loads the row, if it is where it was.
  */
 bool
-cqrs_fold_place_recall(CqrsFoldTable *table, CqrsFoldRow *row, BlockNumber blocks)
+cqrs_fold_place_recall(CqrsFoldTable *table, CqrsFoldRow *row)
 {
 	TupleTableSlot *slot = table->open->slot;
 	Datum		key[INDEX_MAX_KEYS];
@@ -69,7 +70,7 @@ cqrs_fold_place_recall(CqrsFoldTable *table, CqrsFoldRow *row, BlockNumber block
 		return false;
 	place = &table->last_places[row->hash & (PLACES - 1)];
 	if (place->hash != row->hash || !ItemPointerIsValid(&place->tid) ||
-		ItemPointerGetBlockNumber(&place->tid) >= blocks)
+		!cqrs_block_exists(table->open->rel, ItemPointerGetBlockNumber(&place->tid)))
 		return false;
 
 	tid = place->tid;

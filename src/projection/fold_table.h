@@ -223,7 +223,7 @@ extern void cqrs_fold_row_delete(CqrsFoldRow *row);
 /* fold_place.c */
 typedef struct CqrsFoldPlace CqrsFoldPlace;
 extern void cqrs_fold_place_remember(CqrsFoldTable *table, const CqrsFoldRow *row, ItemPointer tid);
-extern bool cqrs_fold_place_recall(CqrsFoldTable *table, CqrsFoldRow *row, BlockNumber blocks);
+extern bool cqrs_fold_place_recall(CqrsFoldTable *table, CqrsFoldRow *row);
 
 /* fold_page.c */
 extern void cqrs_fold_pages_begin(CqrsFoldOpen *open);
