@@ -10,6 +10,7 @@
  *
  *		The first attempt reads events and applies them as it goes.  When it
  *		fails, they are read again into memory, and applied by halves (batch.c).
+ *		Who can roll back all there is need not have it in a subtransaction.
  *
  * Copyright (c) 2026, the cqrs developers
  *
@@ -61,6 +62,7 @@ typedef struct Run
 	CqrsReader *reader;
 	CqrsParkedStreams *parked;	/* NULL: this projection does not park streams */
 	bool		with_own;
+	bool		guarded;
 	List	   *left_out;
 	const CqrsCursor *limit;	/* NULL: there is none */
 	int64		max_events;
@@ -143,7 +145,7 @@ cqrs_build_apply_batch(const CqrsProjection *projection, int32 number,
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext before = MemoryContextSwitchTo(context);
 	Run			run = {.projection = projection, .number = number,
-		.with_own = options->with_own, .left_out = options->left_out, .limit = options->limit,
+		.with_own = options->with_own, .guarded = !options->unguarded, .left_out = options->left_out, .limit = options->limit,
 	.result = {.status = CQRS_APPLY_NOT_RUNNING}};
 	int64		most = (int64) cqrs_batch_max_events * (options->bulk ? BULK_FACTOR : 1);
 
@@ -214,7 +216,7 @@ apply_batch(Run *run)
 
 	if (!renew_build(run))
 		return;
-	error = cqrs_attempt(try_batch, run);
+	error = cqrs_attempt_if(run->guarded, try_batch, run);
 	cqrs_build_clean(run->build);
 	if (error)
 	{
@@ -253,7 +255,7 @@ apply_batch(Run *run)
 static bool
 renew_build(Run *run)
 {
-	ErrorData  *error = cqrs_attempt(get_build, run);
+	ErrorData  *error = cqrs_attempt_if(run->guarded, get_build, run);
 
 	if (error)
 		stop(run, cqrs_error_summary(NULL, error));

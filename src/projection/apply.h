@@ -45,6 +45,7 @@ typedef struct CqrsApplyOptions
 	List	   *left_out;		/* the statements that create indexes that do not exist yet */
 	const CqrsCursor *limit;	/* only what this cursor has delivered; or NULL */
 	int32		build;			/* hint: the live one was this; 0: who knows */
+	bool		unguarded;		/* any error may be thrown: the caller rolls back, and comes again without this */
 } CqrsApplyOptions;
 
 /*

@@ -37,6 +37,19 @@ cqrs_attempt(CqrsAttempt function, void *arg)
 }
 
 /*
+ * The same when guarded.  Else the function is just called, and what goes wrong is
+ * thrown.
+ */
+ErrorData *
+cqrs_attempt_if(bool guarded, CqrsAttempt function, void *arg)
+{
+	if (guarded)
+		return cqrs_attempt(function, arg);
+	function(arg);
+	return NULL;
+}
+
+/*
  * The same for what can as well be tried another time.  Thrown on is only what
  * the session has been told to do.
  */

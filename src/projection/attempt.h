@@ -16,6 +16,7 @@
 typedef void (*CqrsAttempt) (void *arg);
 
 extern ErrorData *cqrs_attempt(CqrsAttempt function, void *arg);
+extern ErrorData *cqrs_attempt_if(bool guarded, CqrsAttempt function, void *arg);
 extern void cqrs_try_and_undo(CqrsAttempt function, void *arg);
 extern ErrorData *cqrs_attempt_quietly(CqrsAttempt function, void *arg);
 extern bool cqrs_error_is_passing(const ErrorData *error);

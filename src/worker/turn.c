@@ -4,7 +4,12 @@
  *		A worker's batch of one projection: its transaction, and what becomes of errors.
  *
  * NOTES
- *		An error is logged and recorded, in a transaction of its own, and the
+ *		Subtransactions, which keep an event's error from the rest of its batch,
+ *		cost as much as half the batch when that is one event.  So a batch is tried without
+ *		first.  When that fails all of it is rolled back and tried again with them,
+ *		as are the next ones until one has applied events and parked none.
+ *
+ *		Another error is logged and recorded, in a transaction of its own, and the
  *		projection is left alone for a while; the worker goes on with others.
  *
  * Copyright (c) 2026, the cqrs developers
@@ -29,6 +34,7 @@
 #include "base/extension.h"
 #include "base/stop_point.h"
 #include "projection/apply.h"
+#include "projection/attempt.h"
 #include "projection/registry.h"
 #include "projection/upkeep.h"
 #include "worker/backoff.h"
@@ -51,11 +57,13 @@ typedef struct Turn
 	uint64		appended;		/* the database's counters, before anything is read */
 	uint32		definition;
 	CqrsUpkeep	done;
+	bool		again;			/* without a guard, it has failed */
 } Turn;
 
 static bool apply(Turn *turn);
 static void apply_in_transaction(Turn *turn);
-static void record_error(Turn *turn);
+static void roll_back(Turn *turn);
+static void record_error(const Turn *turn, const ErrorData *error);
 static void report(const Turn *turn);
 
 bool
@@ -72,6 +80,12 @@ cqrs_turn_apply(CqrsBoardSlot *slot, CqrsBoardDatabase *database, MemoryContext 
 	MemoryContextSwitchTo(scratch);
 
 	went_well = apply(&turn);
+	if (turn.again)
+	{
+		turn.again = false;
+		turn.task->guarded = true;
+		went_well = apply(&turn);
+	}
 	MemoryContextSwitchTo(scratch);
 	if (went_well)
 		report(&turn);
@@ -103,7 +117,7 @@ apply(Turn *turn)
 	PG_CATCH();
 	{
 		went_well = false;
-		record_error(turn);
+		roll_back(turn);
 	}
 	PG_END_TRY();
 	return went_well;
@@ -113,7 +127,7 @@ static void
 apply_in_transaction(Turn *turn)
 {
 	const CqrsBoardTask *task = turn->task;
-	CqrsApplyOptions options = {.max_events = PG_INT64_MAX};
+	CqrsApplyOptions options = {.max_events = PG_INT64_MAX, .unguarded = !task->guarded};
 	CqrsUpkeep *done = &turn->done;
 
 	*done = (CqrsUpkeep) {.result = {.status = CQRS_APPLY_NOT_RUNNING}};
@@ -151,23 +165,35 @@ apply_in_transaction(Turn *turn)
 }
 
 /*
- * Called with an error that has been thrown.  Rolls back, and remembers.
+ * Called with an error that has been thrown.
  */
 static void
-record_error(Turn *turn)
+roll_back(Turn *turn)
 {
-	CqrsBoardTask *task = turn->task;
 	ErrorData  *error;
-	int			delay;
 
 	MemoryContextSwitchTo(turn->scratch);
 	error = CopyErrorData();
+	turn->again = !turn->task->guarded && !turn->task->others && !cqrs_error_is_passing(error);
 	HOLD_INTERRUPTS();
-	EmitErrorReport();
+	if (!turn->again)
+		EmitErrorReport();
 	AbortCurrentTransaction();
 	FlushErrorState();
 	RESUME_INTERRUPTS();
 	pgstat_report_activity(STATE_IDLE, NULL);
+	if (!turn->again)
+		record_error(turn, error);
+}
+
+/*
+ * Has the batch tried again later, and says why.
+ */
+static void
+record_error(const Turn *turn, const ErrorData *error)
+{
+	CqrsBoardTask *task = turn->task;
+	int			delay;
 
 	cqrs_board_lock(LW_EXCLUSIVE);
 	delay = cqrs_backoff(++task->failures);
@@ -207,6 +233,8 @@ report(const Turn *turn)
 	if (pool->problem != CQRS_POOL_NO_LOGIN)
 		pool->problem = CQRS_POOL_FINE;
 	task->failures = 0;
+	if (result->applied > 0 || result->parked > 0)
+		task->guarded = (result->parked > 0);
 	task->build = result->build;
 	task->build_definition = turn->definition;
 	task->cursor_place = result->cursor_place;

@@ -53,6 +53,29 @@ cmp_ok(scalar @ends, '<', 20, '... it is tried again, not too often') or diag(sc
 $node->safe_psql('d', 'UPDATE f.switch SET is_on = false');
 eventually($node, 'd', 'SELECT count(*) FROM shop.deadly', '4', '... and goes on when it is mended');
 
+# An event that fails is parked and others are not, though a worker's batch has no
+# subtransaction before one has failed.  Then cursor and row are of one transaction.
+my $one_transaction = q{SELECT c.xmin = n.xmin FROM cqrs.cursor c, "strict$1".strict n WHERE c.name LIKE 'strict%'};
+$node->safe_psql('d', q{
+	SELECT cqrs_create_projection('strict', 'shop', 'CREATE TABLE strict (one int PRIMARY KEY, n int)');
+	SELECT cqrs_on('strict', 'S', $$INSERT INTO strict VALUES (1, 1) ON CONFLICT (one)
+		DO UPDATE SET n = strict.n + 1 / (event.data->>'n')::int$$);
+	SELECT cqrs_start('strict')});
+my $one = q{SELECT cqrs_emit('strict', 'S', '{"n": 1}'); SELECT cqrs_wait(projections => '{strict}')};
+$node->safe_psql('d', "$one; $one");
+is($node->safe_psql('d', $one_transaction), 't', 'a batch is one transaction, without another one in it');
+$offset = -s $node->logfile;
+$node->safe_psql('d', q{
+	DO $$BEGIN PERFORM cqrs_emit('strict' || n, 'S', jsonb_build_object('n', n)) FROM generate_series(0, 2) n; END$$;
+	SELECT cqrs_wait(projections => '{strict}')});
+is($node->safe_psql('d', q{SELECT n FROM shop.strict; SELECT stream, sqlstate FROM cqrs.parked_event WHERE projection = 'strict'}), "3\nstrict0|22012", 'one of three events is parked, and the others are applied once');
+unlike(slurp_file($node->logfile, $offset), qr/ERROR:  division by zero/, '... and nothing had to be tried later');
+$node->safe_psql('d', $one);
+is($node->safe_psql('d', $one_transaction), 'f', 'the next batch is on its guard');
+$node->safe_psql('d', $one);
+is($node->safe_psql('d', $one_transaction), 't', '... and that after it is not');
+$node->safe_psql('d', q{SELECT cqrs_discard_parked('strict'); SELECT cqrs_drop_projection('strict')});
+
 # Memory that cannot be had
 $node->safe_psql('d', q{
 	SELECT cqrs_create_projection('greedy', 'shop', 'CREATE TABLE greedy (position bigint PRIMARY KEY, size bigint)');
