@@ -52,6 +52,8 @@ static bool find_in(Relation rel, Relation index, ScanKeyData *keys, int nkeys,
 					TupleTableSlot *slot, TransactionId *updater);
 static bool next_version(Relation rel, IndexScanDesc scan, Snapshot snapshot,
 						 TupleTableSlot *slot);
+static bool is_at(Relation rel, text *key, ItemPointer tid, Snapshot snapshot,
+				  TupleTableSlot *slot);
 static bool key_matches(TupleTableSlot *slot, text *key);
 pg_noreturn static void serialization_failure(void);
 
@@ -77,11 +79,7 @@ cqrs_block_exists(Relation rel, BlockNumber block)
 bool
 cqrs_row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot)
 {
-	if (!ItemPointerIsValid(tid) || !cqrs_block_exists(rel, ItemPointerGetBlockNumber(tid)))
-		return false;
-	if (!table_tuple_fetch_row_version(rel, tid, SnapshotSelf, slot))
-		return false;
-	return key_matches(slot, key);
+	return is_at(rel, key, tid, SnapshotSelf, slot);
 }
 
 /*
@@ -125,22 +123,29 @@ cqrs_table_find(CqrsTable *table, ScanKeyData *keys, int nkeys, TransactionId *u
 }
 
 /*
- * Finds the row with this key that the snapshot shows.
+ * Finds the row with this key that the snapshot shows.  The hint, which may be NULL,
+ * tells where it was, and then where it is.
  */
 bool
-cqrs_row_read(Relation rel, text *key, Snapshot snapshot, TupleTableSlot *slot)
+cqrs_row_read(Relation rel, text *key, ItemPointer hint, Snapshot snapshot, TupleTableSlot *slot)
 {
-	Relation	index = index_open(cqrs_primary_key(rel), AccessShareLock);
-	IndexScanDesc scan = cqrs_index_beginscan(rel, index, snapshot, 1);
+	Relation	index;
+	IndexScanDesc scan;
 	ScanKeyData skey;
 	bool		found;
 
+	if (hint && is_at(rel, key, hint, snapshot, slot))
+		return true;
+	index = index_open(cqrs_primary_key(rel), AccessShareLock);
+	scan = cqrs_index_beginscan(rel, index, snapshot, 1);
 	ScanKeyInit(&skey, 1, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(key));
 	skey.sk_collation = C_COLLATION_OID;
 	index_rescan(scan, &skey, 1, NULL, 0);
 	found = index_getnext_slot(scan, ForwardScanDirection, slot);
 	index_endscan(scan);
 	index_close(index, NoLock);
+	if (hint && found)
+		*hint = slot->tts_tid;
 	return found;
 }
 
@@ -371,6 +376,13 @@ next_version(Relation rel, IndexScanDesc scan, Snapshot snapshot, TupleTableSlot
 		CHECK_FOR_INTERRUPTS();
 	}
 	return false;
+}
+
+static bool
+is_at(Relation rel, text *key, ItemPointer tid, Snapshot snapshot, TupleTableSlot *slot)
+{
+	return ItemPointerIsValid(tid) && cqrs_block_exists(rel, ItemPointerGetBlockNumber(tid)) &&
+		table_tuple_fetch_row_version(rel, tid, snapshot, slot) && key_matches(slot, key);
 }
 
 static bool

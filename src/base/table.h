@@ -53,7 +53,8 @@ extern bool cqrs_block_exists(Relation rel, BlockNumber block);
 extern bool cqrs_row_at(Relation rel, text *key, ItemPointer tid, TupleTableSlot *slot);
 extern bool cqrs_row_find(Relation rel, text *key, ItemPointer hint,
 						  TupleTableSlot *slot, TransactionId *updater);
-extern bool cqrs_row_read(Relation rel, text *key, Snapshot snapshot, TupleTableSlot *slot);
+extern bool cqrs_row_read(Relation rel, text *key, ItemPointer hint, Snapshot snapshot,
+						  TupleTableSlot *slot);
 extern void cqrs_row_require_visible(Relation rel, TupleTableSlot *slot);
 extern bool cqrs_row_lock(Relation rel, text *key, ItemPointer hint,
 						  TupleTableSlot *slot);

@@ -162,7 +162,7 @@ cqrs_cursor_read_as_of(const char *name, Snapshot snapshot, CqrsCursor *cursor)
 {
 	Relation	rel = cqrs_table_open("cursor", AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	bool		found = cqrs_row_read(rel, cstring_to_text(name), snapshot, slot);
+	bool		found = cqrs_row_read(rel, cstring_to_text(name), NULL, snapshot, slot);
 
 	if (found)
 		row_to_cursor(slot, cursor);

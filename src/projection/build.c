@@ -105,7 +105,9 @@ cqrs_build_lock_live(const char *name, int32 number)
 	for (;;)
 	{
 		bool		locked = (number != 0 && cqrs_build_lock(name, number));
-		CqrsProjection *projection = cqrs_projection_find(name);
+		CqrsBuild  *build = locked ? find_entry(cqrs_build_name(name, number)) : NULL;
+		CqrsProjection *projection =
+			cqrs_projection_find_near(name, build ? &build->projection_place : NULL);
 
 		if (projection == NULL || projection->live_build == 0)
 			return NULL;
@@ -250,6 +252,7 @@ find_entry(const char *name)
 	{
 		memset((char *) build + NAMEDATALEN, 0, sizeof(CqrsBuild) - NAMEDATALEN);
 		ItemPointerSetInvalid(&build->cursor_place);
+		ItemPointerSetInvalid(&build->projection_place);
 		build->constraints_stale = true;
 	}
 	return build;

@@ -36,6 +36,7 @@ typedef struct CqrsBuild
 	bool		busy;			/* are events being applied to it? */
 	bool		dirty;			/* has an error left something in the engine? */
 	ItemPointerData cursor_place;	/* hint: where its cursor's row was */
+	ItemPointerData projection_place;	/* and that of its projection */
 	MemoryContext context;
 } CqrsBuild;
 

@@ -74,12 +74,21 @@ static void require_membership(const CqrsProjection *projection);
 CqrsProjection *
 cqrs_projection_find(const char *name)
 {
+	return cqrs_projection_find_near(name, NULL);
+}
+
+/*
+ * The same for one who keeps a hint where the row is, zeroed at first.
+ */
+CqrsProjection *
+cqrs_projection_find_near(const char *name, ItemPointer hint)
+{
 	Relation	rel = cqrs_table_open("projection", AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetTransactionSnapshot());
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	CqrsProjection *result = NULL;
 
-	if (cqrs_row_read(rel, cstring_to_text(name), snapshot, slot))
+	if (cqrs_row_read(rel, cstring_to_text(name), hint, snapshot, slot))
 		result = row_to_projection(slot);
 	ExecDropSingleTupleTableSlot(slot);
 	UnregisterSnapshot(snapshot);

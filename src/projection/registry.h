@@ -15,6 +15,7 @@
 
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
+#include "storage/itemptr.h"
 
 /* the name has to leave room for "$" and the number of a build */
 #define CQRS_MAX_PROJECTION_NAME	(NAMEDATALEN - 1 - 11)
@@ -53,6 +54,7 @@ typedef struct CqrsProjection
 } CqrsProjection;
 
 extern CqrsProjection *cqrs_projection_find(const char *name);
+extern CqrsProjection *cqrs_projection_find_near(const char *name, ItemPointer hint);
 extern CqrsProjection *cqrs_projection_get(const char *name);
 extern CqrsProjection *cqrs_projection_lock(const char *name);
 extern CqrsProjection *cqrs_projection_lock_own(const char *name);
