@@ -48,6 +48,7 @@ static int	n_fences = 0;
 static int	max_fences = 0;
 static uint64 last_serial = 0;
 
+static char *fence_path(const char *schema);
 static void push_fence(Oid role);
 static void xact_ended(XactEvent event, void *arg);
 static void subxact_ended(SubXactEvent event, SubTransactionId subid,
@@ -98,9 +99,7 @@ cqrs_come_back(const CqrsIdentity *before)
 void
 cqrs_fence_begin(Oid role, const char *schema, CqrsIdentity *before)
 {
-	char	   *search_path = schema ?
-		psprintf("%s, pg_catalog, pg_temp", quote_identifier(schema)) :
-		pstrdup("pg_catalog, pg_temp");
+	char	   *search_path = fence_path(schema);
 
 	GetUserIdAndSecContext(&before->user, &before->security_context);
 	SetUserIdAndSecContext(role, before->security_context |
@@ -111,6 +110,28 @@ cqrs_fence_begin(Oid role, const char *schema, CqrsIdentity *before)
 	pfree(search_path);
 	before->depth = n_fences;
 	push_fence(role);
+}
+
+/*
+ * In a process that has no search_path of its own, between transactions: it gets that of
+ * the fence that is to come, which then has nothing to set and to set back.  NULL: none is.
+ * What runs outside of fences says where its names are, as it does in anybody's session.
+ */
+void
+cqrs_fence_expect(const char *schema)
+{
+	char	   *search_path = schema ? fence_path(schema) : pstrdup("");
+
+	if (strcmp(namespace_search_path, search_path) != 0)
+		SetConfigOption("search_path", search_path, PGC_SUSET, PGC_S_OVERRIDE);
+	pfree(search_path);
+}
+
+static char *
+fence_path(const char *schema)
+{
+	return schema ? psprintf("%s, pg_catalog, pg_temp", quote_identifier(schema)) :
+		pstrdup("pg_catalog, pg_temp");
 }
 
 /*

@@ -28,6 +28,7 @@ extern void cqrs_become(Oid role, CqrsIdentity *before);
 extern void cqrs_become_owner(CqrsIdentity *before);
 extern void cqrs_come_back(const CqrsIdentity *before);
 extern void cqrs_fence_begin(Oid role, const char *schema, CqrsIdentity *before);
+extern void cqrs_fence_expect(const char *schema);
 extern void cqrs_fence_end(const CqrsIdentity *before);
 extern void cqrs_fence_detach(void);
 extern uint64 cqrs_fence_current(void);

@@ -32,10 +32,12 @@
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/extension.h"
+#include "base/identity.h"
 #include "base/stop_point.h"
 #include "projection/apply.h"
 #include "projection/attempt.h"
 #include "projection/registry.h"
+#include "projection/tables.h"
 #include "projection/upkeep.h"
 #include "worker/backoff.h"
 #include "worker/settled.h"
@@ -131,8 +133,9 @@ apply_in_transaction(Turn *turn)
 	CqrsUpkeep *done = &turn->done;
 
 	*done = (CqrsUpkeep) {.result = {.status = CQRS_APPLY_NOT_RUNNING}};
-	if (task->build_definition == turn->definition)
+	if (task->build_definition == turn->definition && !task->others)
 		options.build = task->build;
+	cqrs_fence_expect(options.build != 0 ? cqrs_build_name(NameStr(task->name), options.build) : NULL);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	pgstat_report_activity(STATE_RUNNING, task->others ? "rebuilding" : "applying events");
