@@ -105,7 +105,7 @@ typedef struct CqrsBoardTask
 	TimestampTz retry_at;		/* not before, unless the definition has changed */
 	uint32		retry_definition;
 	int			failures;		/* in a row */
-	bool		guarded;		/* its last events met with errors: batches need subtransactions */
+	bool		guarded;		/* its last events were parked: batches need subtransactions */
 	int32		build;			/* hint: the live one; 0: who knows */
 	uint32		build_definition;	/* value of "definition" at that time */
 	ItemPointerData cursor_place;	/* hint: where its cursor is */

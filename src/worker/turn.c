@@ -86,6 +86,7 @@ cqrs_turn_apply(CqrsBoardSlot *slot, CqrsBoardDatabase *database, MemoryContext 
 	{
 		turn.again = false;
 		turn.task->guarded = true;
+		MemoryContextReset(scratch);
 		went_well = apply(&turn);
 	}
 	MemoryContextSwitchTo(scratch);

@@ -31,6 +31,7 @@
 #include "miscadmin.h"
 
 #include "base/compat.h"
+#include "base/identity.h"
 #include "base/stop_point.h"
 #include "base/triggers.h"
 #include "event/after.h"
@@ -160,18 +161,32 @@ note_append(void)
 	notes.appended = (notes.database != NULL);
 }
 
+/*
+ * A change is counted when it is made, and again at commit.  In between the transaction
+ * itself must not believe what the board says of what it has changed, nor must others
+ * when they see that before the callback has been called.  Who puts another build in
+ * place, or drops one, has its cursor locked by then: no worker that has begun with the
+ * new count can finish a batch of the old build.
+ */
 static void
 note_change(const char *table)
 {
-	if (notes.defined || in_worker || strcmp(table, "projection") != 0)
+	CqrsBoardDatabase *database;
+
+	/* what a rule does is not the worker's own doing */
+	if ((in_worker && cqrs_fence_current() == 0) || strcmp(table, "projection") != 0)
 		return;
 	if (cqrs_board() == NULL)
 	{
 		warn_no_workers();
 		return;
 	}
-	notes.database = cqrs_board_my_database();
-	notes.defined = (notes.database != NULL);
+	database = cqrs_board_my_database();
+	if (database == NULL)
+		return;
+	pg_atomic_fetch_add_u32(&database->definition, 1);
+	notes.database = database;
+	notes.defined = true;
 }
 
 /*

@@ -134,6 +134,50 @@ $node->safe_psql('d', q{SELECT cqrs_test.go_on('worker-commits')});
 is($node->safe_psql('d', "SELECT cqrs_wait('$token', '{t}')"), 't', '... and comes to that');
 caught_up_ok($node, 'd', 't', '... and to all else');
 
+# ... and not before who has changed it tells so: to himself, to who sees it before the end
+# of his commit, and when it was a rule
+my $again = q{
+	SELECT cqrs_drop_projection('t');
+	SELECT cqrs_create_projection('t', 'shop', 'CREATE TABLE t_counts (stream text PRIMARY KEY, n bigint, last bigint)');
+	SELECT cqrs_on('t', 'T', $$INSERT INTO t_counts VALUES (event.stream, 1, event.version)
+		ON CONFLICT (stream) DO UPDATE SET n = t_counts.n + 1, last = event.version$$);
+	SELECT cqrs_start('t');};
+like($node->safe_psql('d', "BEGIN; $again SELECT 'applied: ' || cqrs_wait('$token', '{t}', '10ms'); ROLLBACK"), qr/applied: false/,
+	'who has made it anew is not told of the old one');
+is($node->safe_psql('d', "SELECT cqrs_wait('$token', '{t}')"), 't', '... which is there when that is rolled back');
+stop_at($node, 'session-committed');
+my $maker = $node->background_psql('d', on_error_stop => 0);
+$maker->{stdin} .= "BEGIN; $again COMMIT;\n";
+$maker->{run}->pump_nb();
+stopped_at($node, 'session-committed');
+is($node->safe_psql('d', "SELECT cqrs_wait('$token', '{t}', '10ms')"), 'f', 'nor is another one, who sees it already');
+$node->safe_psql('d', q{SELECT cqrs_test.go_on('session-committed')});
+$maker->quit;
+caught_up_ok($node, 'd', 't', '... and the new one comes to it');
+
+$node->safe_psql('d', q{
+	CREATE FUNCTION shop.redo(event cqrs.event) RETURNS void LANGUAGE plpgsql SET search_path = public, pg_temp AS $f$
+	BEGIN
+		PERFORM cqrs_drop_projection('v');
+		PERFORM cqrs_create_projection('v', 'shop', 'CREATE TABLE v (position bigint PRIMARY KEY)');
+		PERFORM cqrs_on('v', 'V', 'INSERT INTO v VALUES (event.position)');
+		PERFORM cqrs_start('v');
+	END $f$;
+	SELECT cqrs_create_projection('v', 'shop', 'CREATE TABLE v (position bigint PRIMARY KEY)');
+	SELECT cqrs_on('v', 'V', 'INSERT INTO v VALUES (event.position)');
+	SELECT cqrs_start('v');
+	SELECT cqrs_create_projection('boss', 'shop', 'CREATE TABLE boss (position bigint PRIMARY KEY)');
+	SELECT cqrs_on('boss', 'D', 'shop.redo(cqrs.event)'::regprocedure);
+	SELECT cqrs_start('boss')});
+my $seen = $node->safe_psql('d', q{DO $$BEGIN PERFORM cqrs_emit('v', 'V'); END$$; SELECT cqrs_token()});
+is($node->safe_psql('d', "SELECT cqrs_wait('$seen', '{v,boss}')"), 't', 'an event has been applied');
+stop_at($node, 'worker-committed');
+$node->safe_psql('d', q{SELECT cqrs_emit('boss', 'D')});
+stopped_at($node, 'worker-committed');
+is($node->safe_psql('d', "SELECT cqrs_wait('$seen', '{v}', '10ms') = EXISTS (SELECT FROM shop.v)"), 't', '... a rule makes its projection anew, which is not taken for the old one');
+$node->safe_psql('d', q{SELECT cqrs_test.go_on('worker-committed')});
+is($node->safe_psql('d', "SELECT cqrs_wait('$seen', '{v}')"), 't', '... and is found, and served');
+
 $node->stop;
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|terminated by signal/, 'no crash');
 done_testing();
